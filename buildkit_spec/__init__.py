@@ -1,0 +1,1 @@
+"""Build container images from Python, on BuildKit, without a Dockerfile."""

@@ -1,0 +1,26 @@
+"""Values parsed once at the edge and never strings again."""
+
+from __future__ import annotations
+
+from buildkit_spec.values.digest import Digest
+from buildkit_spec.values.platform import Platform
+from buildkit_spec.values.reference import DOCKER_HUB, Reference
+from buildkit_spec.values.status import (
+    BuildWarning,
+    LogChunk,
+    StatusUpdate,
+    TransferStatus,
+    VertexStatus,
+)
+
+__all__ = [
+    "DOCKER_HUB",
+    "BuildWarning",
+    "Digest",
+    "LogChunk",
+    "Platform",
+    "Reference",
+    "StatusUpdate",
+    "TransferStatus",
+    "VertexStatus",
+]
