@@ -255,7 +255,7 @@ class SecretNotFoundError(SessionError, LookupError):
         id: The secret's id.
     """
 
-    def __init__(self, message: str, *, id: str, remedy: str = "") -> None:  # noqa: A002 - BuildKit's word
+    def __init__(self, message: str, *, id: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.id = id
 
@@ -269,7 +269,7 @@ class SecretTooLargeError(SessionError, ValueError):
         limit_bytes: The daemon's limit.
     """
 
-    def __init__(self, *, id: str, size_bytes: int, limit_bytes: int) -> None:  # noqa: A002 - BuildKit's word
+    def __init__(self, *, id: str, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(
             f"secret {id!r} is too large: {size_bytes} bytes (a daemon takes {limit_bytes})",
             remedy="mount a token or a key, and fetch the rest in the build",

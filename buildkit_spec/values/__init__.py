@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from buildkit_spec.values.digest import Digest
+from buildkit_spec.values.image import ResolvedImage
+from buildkit_spec.values.login import BearerToken, Credentials
 from buildkit_spec.values.platform import Platform
 from buildkit_spec.values.reference import DOCKER_HUB, Reference
 from buildkit_spec.values.status import (
@@ -15,11 +17,14 @@ from buildkit_spec.values.status import (
 
 __all__ = [
     "DOCKER_HUB",
+    "BearerToken",
     "BuildWarning",
+    "Credentials",
     "Digest",
     "LogChunk",
     "Platform",
     "Reference",
+    "ResolvedImage",
     "StatusUpdate",
     "TransferStatus",
     "VertexStatus",

@@ -98,7 +98,7 @@ class Reference:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split into registry and repository: a first part with ``.``, ``:`` or ``localhost`` is a host."""
+    """Split into registry and repository; a first part that looks like a host is one."""
     first, slash, rest = name.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost" or first != first.lower()):
         registry, repository = first, rest
