@@ -11,10 +11,8 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tarfile
-import tempfile
 import time
 import urllib.parse
 from dataclasses import asdict, dataclass
@@ -236,7 +234,7 @@ def _recipe() -> list[str]:
 
 
 def _freshness_options() -> list[str]:
-    """The machine's choice not to check the age of lists, which a frozen mirror needs inside too."""
+    """The machine's choice not to check the lists' age; a frozen mirror needs it inside too."""
     settings = run(["apt-config", "dump"])
     pattern = r'^(Acquire::Check-(?:Valid-Until|Date)) "(\w+)";'
     return [f'{key} "{value}";' for key, value in re.findall(pattern, settings, re.MULTILINE)]

@@ -31,22 +31,28 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def engine_version(layout: Layout) -> str:
     """Version of the engine that answers on the suite's socket, or an empty text."""
-    with contextlib.suppress(OSError, http.client.HTTPException, ValueError, LookupError):
-        with contextlib.closing(_UnixConnection(layout.socket)) as connection:
-            connection.request("GET", "/version")
-            return str(json.load(connection.getresponse())["Version"])
-    return ""
+    connection = _UnixConnection(layout.socket)
+    try:
+        connection.request("GET", "/version")
+        return str(json.load(connection.getresponse())["Version"])
+    except (OSError, http.client.HTTPException, ValueError, LookupError):
+        return ""
+    finally:
+        connection.close()
 
 
 def registry_answers(port: int) -> str:
     """`yes` when a registry without login answers on a loopback port, else an empty text."""
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, 5)) as connection:
-            connection.request("GET", "/v2/")
-            answer = connection.getresponse()
-            is_registry = answer.getheader("Docker-Distribution-Api-Version") is not None
-            return "yes" if answer.status == 200 and is_registry else ""
-    return ""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/v2/")
+        answer = connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+    is_registry = answer.getheader("Docker-Distribution-Api-Version") is not None
+    return "yes" if answer.status == 200 and is_registry else ""
 
 
 def engine_config(layout: Layout, state: State) -> dict[str, object]:
@@ -115,7 +121,7 @@ def start_engine(layout: Layout, state: State) -> None:
     config = layout.home / "daemon.json"
     config.write_text(json.dumps(engine_config(layout, state), indent=2) + "\n", "utf-8")
     say(f"starting the engine of {layout.suite} (step network: {state.network})")
-    command = [layout.programs / "usr/sbin/dockerd", "--config-file", config]
+    command: list[str | Path] = [layout.programs / "usr/sbin/dockerd", "--config-file", config]
     processes.start(layout, "dockerd", command, lambda: engine_version(layout))
 
 
@@ -131,7 +137,7 @@ def start_registry(layout: Layout, state: State) -> None:
     settings = registry_config(layout.registry_data, state.registry_port)
     config.write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
     say(f"starting a registry on 127.0.0.1:{state.registry_port}")
-    command = [layout.registry_binary, "serve", config]
+    command: list[str | Path] = [layout.registry_binary, "serve", config]
     processes.start(
         layout, processes.REGISTRY, command, lambda: registry_answers(state.registry_port)
     )

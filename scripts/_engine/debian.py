@@ -79,7 +79,9 @@ def machine_sources(apt: Path = Path("/etc/apt")) -> list[Source]:
     ]
     ours.sort(key=lambda source: source.suite != codename)
     if not ours or ours[0].suite != codename:
-        raise EngineFailure(f"no apt source of this machine serves {codename} main", remedy=NOT_HERE)
+        raise EngineFailure(
+            f"no apt source of this machine serves {codename} main", remedy=NOT_HERE
+        )
     return ours
 
 

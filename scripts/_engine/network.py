@@ -211,10 +211,10 @@ def _try_step(layout: Layout, subnet: str) -> str:
 
 def _wait_for_namespace(pid: int) -> None:
     """Wait until a child of `unshare` is in a network namespace of its own."""
-    own = os.readlink("/proc/self/ns/net")
+    own = Path("/proc/self/ns/net").readlink()
     for _ in range(200):
         with contextlib.suppress(OSError):
-            if os.readlink(f"/proc/{pid}/ns/net") != own:
+            if Path(f"/proc/{pid}/ns/net").readlink() != own:
                 return
         time.sleep(0.01)
     raise EngineFailure("no network namespace can be made")

@@ -111,7 +111,7 @@ def _running(layout: Layout) -> dict[int, str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                executable = os.readlink(entry / "exe").removesuffix(" (deleted)")
+                executable = str((entry / "exe").readlink()).removesuffix(" (deleted)")
                 if executable.startswith(f"{layout.programs}/"):
                     found[int(entry.name)] = Path(executable).name
     return found
@@ -120,11 +120,11 @@ def _running(layout: Layout) -> dict[int, str]:
 def _engine_parts(layout: Layout) -> set[int]:
     """What a killed dockerd leaves: our other programs, and steps mounted from our data."""
     found = {pid for pid, name in _running(layout).items() if name != REGISTRY}
-    own = os.readlink("/proc/self/ns/mnt")
+    own = Path("/proc/self/ns/mnt").readlink()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                is_step = os.readlink(entry / "ns/mnt") != own and any(
+                is_step = (entry / "ns/mnt").readlink() != own and any(
                     f"={layout.data}/" in line.split(" - ")[-1] and line.split()[4] == "/"
                     for line in (entry / "mountinfo").read_text(errors="replace").splitlines()
                 )
