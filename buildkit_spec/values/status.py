@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -105,3 +106,7 @@ class StatusUpdate:
     transfers: tuple[TransferStatus, ...] = ()
     logs: tuple[LogChunk, ...] = ()
     warnings: tuple[BuildWarning, ...] = field(default=())
+
+
+StatusCallback = Callable[[StatusUpdate], None]
+"""Told what happens, on a thread of the build."""
