@@ -1,0 +1,171 @@
+"""`BuildkitBuilder`: where spec, plan, client, session and registry meet.
+
+Everything heavy is imported where it is first used: an image that is there already costs one
+request to its registry, and neither gRPC nor protobuf is loaded for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from buildkit_spec.stopwatch import Stopwatch
+from buildkit_spec.values import BuildResult, Platform, Reference, StatusCallback
+
+if TYPE_CHECKING:
+    from buildkit_spec.client import Client
+    from buildkit_spec.plan import Plan, Settings
+    from buildkit_spec.registry import Registry
+    from buildkit_spec.spec import ImageSpec
+
+
+class BuildkitBuilder:
+    """Builds image specs on one BuildKit daemon.
+
+    Safe to use from several threads at once. It connects when a build first needs the daemon.
+
+    Args:
+        address: The daemon, such as ``tcp://builder:1234`` or ``docker://``; by default
+            ``BUILDKIT_HOST``, then the usual sockets, then the Docker Engine.
+        network: Network of build steps whose spec does not say: ``default``, ``host`` or ``none``;
+            by default ``BUILDKIT_SPEC_NETWORK``, else ``default``.
+        insecure_registries: Hosts (with port) that may be spoken to over plain http; loopback
+            always may.
+        env: The environment to read settings, proxies and logins from.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        network: str | None = None,
+        insecure_registries: Iterable[str] = (),
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._address = address
+        self._network = network or env.get("BUILDKIT_SPEC_NETWORK") or "default"
+        self._insecure_registries = tuple(insecure_registries)
+        self._env = env
+        self._registry: Registry | None = None
+
+    @property
+    def registry(self) -> Registry:
+        """The registry client, with the logins of this machine."""
+        if self._registry is None:
+            from buildkit_spec.registry import Logins, Registry
+
+            self._registry = Registry(
+                Logins.load(self._env), insecure_hosts=self._insecure_registries
+            )
+        return self._registry
+
+    def connect(self) -> Client:
+        """Return a connection to the daemon; a context manager that closes it.
+
+        Raises:
+            InvalidAddressError: The address has another form.
+            DaemonError: There is no daemon, or it does not answer.
+        """
+        from buildkit_spec.client import Client, find_address
+
+        address, _ = find_address(self._address, self._env)
+        return Client(address)
+
+    def exists(self, spec: ImageSpec) -> bool:
+        """Whether the registry has the spec's image, for all its platforms.
+
+        Raises:
+            RegistryError: It cannot be told; never an assumption.
+        """
+        return self.registry.exists(
+            Reference.parse(spec.image_name()), platforms=spec.platforms()
+        )
+
+    def build(
+        self,
+        spec: ImageSpec,
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: StatusCallback | None = None,
+    ) -> BuildResult:
+        """Build the spec's image and push it, unless the registry has it already.
+
+        A base image that is a spec with a registry of its own is built and pushed first.
+
+        Args:
+            spec: What the image is to hold.
+            push: Whether to push; by default when the spec names a registry.
+            force: Build and push even when the image is there.
+            on_status: Told what happens, on a thread of the build.
+
+        Raises:
+            SpecValidationError: The spec cannot be built as it stands; all problems at once.
+            RegistryError: It cannot be told whether the image is there, or its base is not.
+            DaemonError: No daemon, or it went away.
+            SolveError: The build failed; the image under this name is as it was.
+            FileChangedError: A file changed during the build; likewise.
+        """
+        clock = Stopwatch()
+        is_pushed = bool(spec.registry) if push is None else push
+        reference = Reference.parse(spec.image_name())
+        if is_pushed and not force and not spec.is_forced:
+            with clock.phase("check"):
+                found = self._find(reference, spec.platforms())
+            if found is not None:
+                return BuildResult(
+                    found, found.digest, spec.platforms(), was_built=False, timings_s=clock.seconds
+                )
+        bases: dict[str, Reference] = {}
+        if is_pushed and not isinstance(spec.base_image, str) and spec.base_image is not None:
+            base = spec.base_image
+            if base.registry:
+                built = self.build(base, push=True, force=force, on_status=on_status)
+                bases[base.image_name()] = built.reference
+        from buildkit_spec.job import Job
+
+        with clock.phase("connect"):
+            client = self.connect()
+        with client:
+            job = Job(client, spec, self._settings(), self.registry.logins, bases, self._env)
+            return job.build(
+                reference,
+                is_pushed=is_pushed,
+                is_insecure=reference.registry in self._insecure_registries,
+                clock=clock,
+                on_status=on_status,
+            )
+
+    def plan(self, spec: ImageSpec) -> Plan:
+        """Lay out the graph of a spec without building it; the daemon answers what the base holds.
+
+        Raises:
+            SpecValidationError: The spec cannot be built as it stands; all problems at once.
+            RegistryError: The base image is not there, or it cannot be told.
+            DaemonError: No daemon, or it went away.
+        """
+        from buildkit_spec.job import Job
+
+        with self.connect() as client:
+            job = Job(client, spec, self._settings(), self.registry.logins, {}, self._env)
+            return job.plan()
+
+    def _find(self, reference: Reference, platforms: tuple[Platform, ...]) -> Reference | None:
+        digest = self.registry.digest(reference, platforms=platforms)
+        return None if digest is None else reference.with_digest(digest)
+
+    def _settings(self) -> Settings:
+        from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies
+        from buildkit_spec.plan import Settings
+
+        indexes = find_indexes(self._env)
+        return Settings(
+            network=self._network,
+            ca_bundle=str(find_ca_bundle(self._env) or ""),
+            proxies=find_proxies(self._env),
+            index=indexes.default,
+            extra_indexes=indexes.extra,
+            epoch_s=int(self._env.get("SOURCE_DATE_EPOCH") or 0),
+        )
+

@@ -1,0 +1,68 @@
+"""``buildkit-spec build``."""
+
+from __future__ import annotations
+
+import click
+
+from buildkit_spec.cli.group import exit_code
+from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  buildkit-spec build image.yaml
+  buildkit-spec build pipeline.py                 every ImageSpec of the file
+  buildkit-spec build pipeline.py:image --no-push
+  buildkit-spec build image.yaml --set registry=localhost:5000 --progress plain"""
+)
+@spec_arguments
+@click.option("--push/--no-push", default=None, help="Push; by default when a registry is named.")
+@click.option("--force", is_flag=True, help="Build and push even when the image is there.")
+@address_option
+@insecure_option
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "tty", "plain", "json", "quiet"]),
+    default="auto",
+    show_default=True,
+    help="How to show what happens, on standard error.",
+)
+def command(
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    push: bool | None,
+    force: bool,
+    address: str | None,
+    insecure_registries: tuple[str, ...],
+    progress: str,
+) -> None:
+    """Build the images of FILE and push them, unless their registry has them already.
+
+    FILE is a YAML spec, a Python file with ImageSpecs, or one of them as file.py:name. The name of
+    each image, pinned to its digest, goes to standard output.
+    """
+    from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.cli.summary import print_failure, print_result
+    from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
+    from buildkit_spec.progress import open_display
+
+    specs = [spec for _, spec in read_specs(files, overrides)]
+    builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
+    ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
+    stream = click.get_text_stream("stderr")
+    with open_display(progress, stream) as display:
+        callbacks = {
+            name: display.for_build(name if len(specs) > 1 else "").update
+            for name in dict.fromkeys(spec.image_name() for spec in specs)
+        }
+        outcomes = ImageBuildEngine.build_many(specs, push=push, force=force, on_status=callbacks)
+    code = 0
+    for spec, outcome in zip(specs, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            print_failure(spec.image_name(), outcome, stream)
+            code = code or exit_code(outcome)
+        else:
+            print_result(outcome, stream, is_quiet=progress == "quiet")
+            click.echo(str(outcome.reference))
+    raise SystemExit(code)

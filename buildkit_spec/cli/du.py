@@ -1,0 +1,31 @@
+"""``buildkit-spec du``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from buildkit_spec.cli.options import address_option
+from buildkit_spec.cli.sizes import size_text
+
+
+@click.command()
+@address_option
+@click.option("--filter", "filters", metavar="FILTER", multiple=True, help="Such as type==regular.")
+def command(address: str | None, filters: tuple[str, ...]) -> None:
+    """Show what the daemon's build cache holds, the largest first."""
+    from buildkit_spec.client import Client, find_address
+
+    found, _ = find_address(address, os.environ)
+    with Client(found) as client:
+        records = sorted(client.disk_usage(filters), key=lambda one: -one.size_bytes)
+    for record in records:
+        state = "in use" if record.is_in_use else "shared" if record.is_shared else ""
+        click.echo(
+            f"{record.id[:12]:12}  {size_text(record.size_bytes):>9}  {record.kind:18}  "
+            f"{state:6}  {record.description}"
+        )
+    total = sum(record.size_bytes for record in records)
+    free = sum(one.size_bytes for one in records if not one.is_in_use and not one.is_shared)
+    click.echo(f"total {size_text(total)}, of which prune can free {size_text(free)}")

@@ -1,0 +1,45 @@
+"""``buildkit-spec exists``."""
+
+from __future__ import annotations
+
+import click
+
+from buildkit_spec.cli.options import insecure_option, read_specs, spec_arguments
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  buildkit-spec exists image.yaml && echo nothing to do
+  buildkit-spec exists ghcr.io/me/image:1.0
+
+\b
+Exit codes: 0 all are there, 1 one is surely absent or it cannot be told, 2 wrong input."""
+)
+@spec_arguments
+@insecure_option
+def command(
+    files: tuple[str, ...], overrides: tuple[str, ...], insecure_registries: tuple[str, ...]
+) -> None:
+    """Tell whether the images of FILE are in their registry; FILE may be an image name too."""
+    from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.values import Reference
+
+    references = {}
+    for file in files:
+        if file.partition(":")[0].endswith((".yaml", ".yml", ".json", ".py")):
+            for _, spec in read_specs((file,), overrides):
+                references[Reference.parse(spec.image_name())] = None
+        else:
+            references[Reference.parse(file)] = None
+    registry = BuildkitBuilder(insecure_registries=insecure_registries).registry
+    answers = registry.exists_many(list(references))
+    code = 0
+    for reference, answer in answers.items():
+        if isinstance(answer, Exception):
+            click.echo(f"error: {answer}", err=True)
+        else:
+            click.echo(f"{reference} {'is there' if answer else 'is not there'}")
+        if answer is not True:
+            code = 1
+    raise SystemExit(code)

@@ -1,0 +1,157 @@
+"""`ImageBuildEngine`: builders by name and priority, and many images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from buildkit_spec.builder import BuildkitBuilder
+from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.values import BuildResult, StatusCallback
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec import ImageSpec
+
+DEFAULT_BUILDER = "buildkit"
+_AT_ONCE = 4
+
+
+class Builder(Protocol):
+    """Anything that can build a spec."""
+
+    def build(
+        self,
+        spec: ImageSpec,
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: StatusCallback | None = None,
+    ) -> BuildResult:
+        """Build one spec; see `BuildkitBuilder.build`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    builder: Builder
+    priority: int
+
+
+class ImageBuildEngine:
+    """The builders of this process.
+
+    A spec that names a builder gets that one; another gets the builder of the highest priority,
+    the first registered when several share it.
+    """
+
+    _builders: ClassVar[dict[str, _Registered]] = {}
+
+    @classmethod
+    def register(cls, name: str, builder: Builder, priority: int = 5) -> None:
+        """Add *builder* under *name*, in place of one that has the name.
+
+        Args:
+            name: What a spec's ``builder`` says.
+            builder: Builds specs; used from several threads at once.
+            priority: The highest is used for specs that name no builder; ours has 1.
+        """
+        cls._builders[name] = _Registered(builder, priority)
+
+    @classmethod
+    def builder_for(cls, spec: ImageSpec) -> Builder:
+        """Return the builder that builds *spec*.
+
+        Raises:
+            SpecValidationError: It names a builder that nobody registered.
+        """
+        if DEFAULT_BUILDER not in cls._builders:
+            cls.register(DEFAULT_BUILDER, BuildkitBuilder(), priority=1)
+        if spec.builder is None:
+            return max(cls._builders.values(), key=lambda one: one.priority).builder
+        if spec.builder not in cls._builders:
+            known = ", ".join(sorted(cls._builders))
+            raise SpecValidationError(
+                [Problem("builder", f"no builder is called {spec.builder!r}", f"one of: {known}")]
+            )
+        return cls._builders[spec.builder].builder
+
+    @classmethod
+    def build(
+        cls,
+        spec: ImageSpec,
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: StatusCallback | None = None,
+    ) -> BuildResult:
+        """Build one spec with its builder; see `BuildkitBuilder.build` for arguments and errors."""
+        builder = cls.builder_for(spec)
+        return builder.build(spec, push=push, force=force, on_status=on_status)
+
+    @classmethod
+    def build_many(
+        cls,
+        specs: Sequence[ImageSpec],
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: Mapping[str, StatusCallback] | None = None,
+    ) -> list[BuildResult | Exception]:
+        """Build several specs at once, each image once.
+
+        One that fails does not stop the others.
+
+        Args:
+            specs: What to build.
+            push: See `BuildkitBuilder.build`.
+            force: Likewise.
+            on_status: Callbacks by image name; may leave some out.
+
+        Returns:
+            For each spec, in order, its result or the error it ended with.
+        """
+        distinct = {spec.image_name(): spec for spec in specs}
+        callbacks = on_status or {}
+
+        def attempt(item: tuple[str, ImageSpec]) -> BuildResult | Exception:
+            name, spec = item
+            try:
+                return cls.build(spec, push=push, force=force, on_status=callbacks.get(name))
+            except Exception as error:  # noqa: BLE001 - handed to the caller, one per spec
+                return error
+
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
+            outcomes = dict(zip(distinct, pool.map(attempt, distinct.items()), strict=True))
+        return [outcomes[spec.image_name()] for spec in specs]
+
+
+def build(
+    spec: ImageSpec,
+    *,
+    push: bool | None = None,
+    force: bool = False,
+    on_status: StatusCallback | None = None,
+) -> BuildResult:
+    """Build a spec and push it, unless its registry has it already.
+
+    ::
+
+        from buildkit_spec import ImageSpec, build
+
+        result = build(ImageSpec(packages=["pandas"], registry="ghcr.io/me"))
+        print(result.reference)
+
+    Args:
+        spec: What the image is to hold.
+        push: Whether to push; by default when the spec names a registry.
+        force: Build and push even when the image is there.
+        on_status: Told what happens, on a thread of the build.
+
+    Returns:
+        Reference, digest, platforms, timings, and which steps were cached.
+
+    Raises:
+        BuildkitSpecError: See `BuildkitBuilder.build` for which.
+    """
+    return ImageBuildEngine.build(spec, push=push, force=force, on_status=on_status)

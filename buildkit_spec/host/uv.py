@@ -1,0 +1,109 @@
+"""The ``uv`` binary for a platform, taken from its wheel and kept.
+
+The wheel is fetched with this machine's own pip or uv, so that its mirrors, proxies and logins
+count. It is always the same version, statically linked, so it runs in any Linux base image and the
+cache key of a build is the same on every machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from buildkit_spec.errors import BuildkitSpecError
+from buildkit_spec.values import Platform
+
+DEFAULT_VERSION = "0.13.9"
+"""The version used when a spec does not say. Changing it is a new builder epoch."""
+
+_WHEEL_TAGS = {
+    "amd64": "musllinux_1_1_x86_64",
+    "arm64": "musllinux_1_1_aarch64",
+    "arm": "musllinux_1_1_armv7l",
+}
+_TIMEOUT_S = 300
+
+
+class UvUnavailableError(BuildkitSpecError):
+    """The wheel of ``uv`` cannot be had."""
+
+
+def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Path:
+    """Return a directory that holds nothing but the program ``uv`` for *platform*.
+
+    It is fetched the first time and kept in the user's cache directory.
+
+    Args:
+        version: Exact version of the wheel.
+        platform: What the program is to run on.
+        env: The environment.
+
+    Raises:
+        UvUnavailableError: There is no wheel for the platform, neither pip nor uv is here to
+            fetch it, or the fetch failed; the message holds what the program said.
+    """
+    cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildkit-spec" / "uv"
+    directory = cache / f"{version}-{platform.architecture}"
+    if (directory / "uv").is_file():
+        return directory
+    if platform.architecture not in _WHEEL_TAGS:
+        raise UvUnavailableError(
+            f"there is no uv wheel for {platform}",
+            remedy="set builder_config: {uv: base} and use a base image that holds uv",
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        wheel = _download(version, platform.architecture, Path(scratch))
+        staged = Path(scratch) / "staged"
+        staged.mkdir(mode=0o755)
+        with zipfile.ZipFile(wheel) as archive:
+            member = next(name for name in archive.namelist() if name.endswith("/scripts/uv"))
+            with archive.open(member) as source, (staged / "uv").open("wb") as target:
+                shutil.copyfileobj(source, target)
+        (staged / "uv").chmod(0o755)
+        # One time for all machines: the daemon compares times to see whether a file is new.
+        os.utime(staged / "uv", (0, 0))
+        try:
+            staged.rename(directory)
+        except OSError:
+            if not (directory / "uv").is_file():  # else another build was faster
+                raise
+    return directory
+
+
+def _download(version: str, architecture: str, target: Path) -> Path:
+    arguments = ["download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    arguments += ["--platform", _WHEEL_TAGS[architecture], "--python-version", "3.12"]
+    arguments += ["--dest", str(target), f"uv=={version}"]
+    programs = _pips()
+    if not programs:
+        raise UvUnavailableError(
+            f"uv {version} cannot be fetched: there is no pip here",
+            remedy=f"{sys.executable} -m ensurepip",
+        )
+    said = ""
+    for program in programs:
+        done = subprocess.run(  # noqa: S603 - our own words
+            [*program, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+        wheels = sorted(target.glob("uv-*.whl"))
+        if done.returncode == 0 and wheels:
+            return wheels[0]
+        said = (done.stderr or done.stdout).strip() or "no wheel came"
+    raise UvUnavailableError(
+        f"uv {version} for {architecture} cannot be fetched with pip: {said.splitlines()[-1]}",
+        remedy=f"try it by hand: {' '.join([*programs[-1], *arguments])}",
+    )
+
+
+def _pips() -> list[list[str]]:
+    """Return the ways to call pip here: this interpreter's own first."""
+    own = [[sys.executable, "-m", "pip"]] if importlib.util.find_spec("pip") else []
+    return own + [[path] for name in ("pip3", "pip") if (path := shutil.which(name))]

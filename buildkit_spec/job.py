@@ -1,0 +1,244 @@
+"""One build of one spec on one connection."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from buildkit_spec.client import BuildOutput, Client, Gateway, image_exporter
+from buildkit_spec.errors import FileChangedError, SolveError
+from buildkit_spec.host import uv_directory
+from buildkit_spec.llb import Definition
+from buildkit_spec.plan import (
+    Plan,
+    Served,
+    Settings,
+    advice,
+    created_time,
+    make_plan,
+    what_to_serve,
+)
+from buildkit_spec.plan.uv import local_name
+from buildkit_spec.progress import BuildModel
+from buildkit_spec.registry import Logins
+from buildkit_spec.session import (
+    Attachable,
+    Auth,
+    FileSync,
+    Health,
+    Secrets,
+    Session,
+    SharedDir,
+    SSHForward,
+)
+from buildkit_spec.spec import ImageSpec
+from buildkit_spec.stopwatch import Stopwatch
+from buildkit_spec.values import (
+    BuildResult,
+    Platform,
+    Reference,
+    ResolvedImage,
+    StatusCallback,
+    StatusUpdate,
+    StepResult,
+)
+
+CONFIG_KEY = "containerimage.config"
+"""Result metadata: the image config. Source: ``exporter/containerimage/exptypes/types.go``."""
+
+
+class Job:
+    """One spec on its way to an image.
+
+    Args:
+        client: The connection to the daemon.
+        spec: What the image is to hold; its base image is named.
+        settings: The builder's side of the plan.
+        logins: This machine's registry logins.
+        bases: Base images that are built already, by the image name of their spec.
+        env: The environment.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        spec: ImageSpec,
+        settings: Settings,
+        logins: Logins,
+        bases: Mapping[str, Reference],
+        env: Mapping[str, str],
+    ) -> None:
+        self._client = client
+        self._spec = spec
+        self._settings = settings
+        self._logins = logins
+        self._bases = bases
+        self._env = env
+        self._platforms = spec.platforms() or (client.workers()[0].platforms[0],)
+        self._model = BuildModel()
+        self._plan: Plan | None = None
+
+    def plan(self) -> Plan:
+        """Lay out the graph and build nothing but the questions to the base image.
+
+        Raises:
+            SpecValidationError: The spec cannot be built as it stands.
+            RegistryError: The base image is not there, or it cannot be told.
+            DaemonError: The daemon went away.
+        """
+        with self._session() as session:
+            self._client.build(self._answer_only, session=session)
+        assert self._plan is not None
+        return self._plan
+
+    def build(
+        self,
+        reference: Reference,
+        *,
+        is_pushed: bool,
+        is_insecure: bool,
+        clock: Stopwatch,
+        on_status: StatusCallback | None,
+    ) -> BuildResult:
+        """Build the image and export it.
+
+        Args:
+            reference: What it is to be called.
+            is_pushed: Whether to push it to its registry.
+            is_insecure: Whether plain http is allowed for that.
+            clock: Takes the times of the phases.
+            on_status: Told what happens, on a thread of the build.
+
+        Raises:
+            SpecValidationError: The spec cannot be built as it stands.
+            RegistryError: The base image is not there, or it cannot be told.
+            SolveError: The build failed.
+            FileChangedError: A file changed during the build.
+            DaemonError: The daemon went away.
+        """
+        tag = self._spec.tag
+
+        def tell(update: StatusUpdate) -> None:
+            self._model.apply(update)
+            if on_status is not None:
+                on_status(update)
+
+        def run(gateway: Gateway) -> BuildOutput:
+            with clock.phase("plan"):
+                plan = self._plan = self._make_plan(gateway)
+            with clock.phase("build"):
+                output = self._solve(gateway, plan)
+                if self._spec.compute_tag() != tag:
+                    raise FileChangedError(
+                        f"files of {self._spec.name} changed while the image was built",
+                        path=self._spec.source_root or "",
+                        remedy="build again; the image under this name is as it was",
+                    )
+            return output
+
+        with self._session() as session, clock.phase("solve"):
+            try:
+                result = self._client.build(
+                    run,
+                    exporters=[image_exporter([reference], push=is_pushed, insecure=is_insecure)],
+                    session=session,
+                    entitlements=self._entitlements(),
+                    on_status=tell,
+                )
+            except SolveError as error:
+                raise self._explained(error) from error.__cause__
+        return BuildResult(
+            reference.with_digest(result.digest) if result.digest else reference,
+            result.digest,
+            self._platforms,
+            was_pushed=is_pushed,
+            timings_s=clock.seconds,
+            steps=tuple(
+                StepResult(step.name, step.is_cached, step.duration_s) for step in self._model.steps
+            ),
+            address=str(self._client.address),
+        )
+
+    def _answer_only(self, gateway: Gateway) -> BuildOutput:
+        self._plan = self._make_plan(gateway)
+        return BuildOutput({}, {})
+
+    def _make_plan(self, gateway: Gateway) -> Plan:
+        return make_plan(
+            self._spec, GatewayQuestions(gateway), self._settings, self._platforms, self._bases
+        )
+
+    def _solve(self, gateway: Gateway, plan: Plan) -> BuildOutput:
+        created = created_time(plan.epoch_s)
+        refs = {}
+        metadata = {}
+        for one in plan.platforms:
+            definition = one.state.marshal(platform=one.platform)
+            refs[one.platform] = gateway.solve(definition, evaluate=True)
+            key = CONFIG_KEY if len(plan.platforms) == 1 else f"{CONFIG_KEY}/{one.platform}"
+            metadata[key] = one.config.to_json(one.platform, created=created)
+        return BuildOutput(refs, metadata)
+
+    def _entitlements(self) -> tuple[str, ...]:
+        networks = {self._settings.network, self._spec.builder_options.network}
+        return ("network.host",) if "host" in networks else ()
+
+    def _session(self) -> Session:
+        served = what_to_serve(self._spec, self._settings, self._bases)
+        attachables: list[Attachable] = [
+            Auth(self._logins),
+            FileSync(self._directories(served)),
+            Health(),
+            Secrets(served.secrets),
+        ]
+        if served.has_ssh:
+            attachables.append(SSHForward({"default": self._env.get("SSH_AUTH_SOCK", "")}))
+        return Session(attachables, name=self._spec.name, shared_key=_machine_key())
+
+    def _directories(self, served: Served) -> dict[str, SharedDir]:
+        shared = {
+            name: SharedDir(selection.root, accepts=selection.accepts)
+            for name, selection in served.directories.items()
+        }
+        if served.uv_version:
+            for platform in self._platforms:
+                directory = uv_directory(served.uv_version, platform, self._env)
+                shared[local_name(platform)] = SharedDir(directory)
+        return shared
+
+    def _explained(self, error: SolveError) -> SolveError:
+        error.source = self._plan.field_of(error.vertex) if self._plan else ""
+        if not error.remedy:
+            error.remedy = advice(error.source, error.log_tail)
+        return error
+
+
+class GatewayQuestions:
+    """Answers a plan's questions through a running gateway build."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
+        """See `Questions.resolve_image`."""
+        return self._gateway.resolve_image(reference, platform)
+
+    def read_file(self, definition: Definition, path: str) -> bytes:
+        """See `Questions.read_file`."""
+        return self._gateway.solve(definition).read_file(path)
+
+    def supports(self, capability: str) -> bool:
+        """See `Questions.supports`."""
+        return self._gateway.llb_caps.supports(capability)
+
+
+def _machine_key() -> str:
+    """Return a key that is the same for every build of this user here.
+
+    The daemon keeps the last transfer of each local source under it, so that only what changed
+    since is sent. Source: ``source/local/source.go``.
+    """
+    place = f"{socket.gethostname()}\0{Path.home()}"
+    return hashlib.sha256(place.encode()).hexdigest()

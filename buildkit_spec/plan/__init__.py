@@ -1,0 +1,28 @@
+"""From an image spec to an LLB graph: pure, with every question asked through one protocol."""
+
+from __future__ import annotations
+
+from buildkit_spec.plan.advice import advice
+from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.plan.planner import created_time, make_plan
+from buildkit_spec.plan.questions import Questions
+from buildkit_spec.plan.served import Served, what_to_serve
+from buildkit_spec.plan.settings import Settings
+from buildkit_spec.plan.show import plan_document, show
+from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
+
+__all__ = [
+    "ImageConfig",
+    "Plan",
+    "PlatformPlan",
+    "Questions",
+    "Served",
+    "Settings",
+    "Stage",
+    "advice",
+    "created_time",
+    "make_plan",
+    "plan_document",
+    "show",
+    "what_to_serve",
+]

@@ -1,0 +1,49 @@
+"""Debian packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from buildkit_spec import llb
+from buildkit_spec.plan.settings import CA_PATH, RUN_DIR
+from buildkit_spec.plan.steps import Context, run
+
+_APT_DIR = f"{RUN_DIR}/apt"
+
+# Indexes and archives stand in a cache mount of our own: the image's /var/lib/apt/lists stays
+# empty, and Debian's docker-clean hook, which empties /var/cache/apt, does not reach them.
+# Logs and caches that hold the time of the build would make every layer another one.
+_SCRIPT = f"""set -e
+mkdir -p {_APT_DIR}/lists/partial {_APT_DIR}/archives/partial
+options="-o Dir::State::lists={_APT_DIR}/lists -o Dir::Cache::archives={_APT_DIR}/archives
+  -o APT::Keep-Downloaded-Packages=true -o APT::Sandbox::User=root -o Acquire::Retries=3
+  -o Dpkg::Use-Pty=0"
+if [ -s {CA_PATH} ]; then options="$options -o Acquire::https::CaInfo={CA_PATH}"; fi
+apt-get -qq $options update
+apt-get -qq $options install --yes --no-install-recommends "$@"
+rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \\
+  /var/cache/ldconfig/aux-cache /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin \\
+  /var/cache/debconf/*-old /var/lib/dpkg/*-old
+"""
+
+
+def install(context: Context, state: llb.State, packages: Sequence[str]) -> llb.State:
+    """Install *packages* from the image's own apt sources.
+
+    The names are sorted: their order changes nothing, so it must not change the cache key.
+    """
+    names = sorted(set(packages))
+    return run(
+        context,
+        state,
+        ["/bin/sh", "-c", _SCRIPT, "apt", *names],
+        name=context.name("apt", f"install {' '.join(names)}"),
+        env={"DEBIAN_FRONTEND": "noninteractive"},
+        mounts=[
+            llb.CacheMount(
+                _APT_DIR,
+                id=f"buildkit-spec-apt-{context.probe.distro}-{context.platform.architecture}",
+                sharing=llb.CacheSharing.LOCKED,
+            )
+        ],
+    )

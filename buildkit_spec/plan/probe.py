@@ -1,0 +1,63 @@
+"""What a base image holds: asked once, inside the image, and cached by the daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PROBE_PATH = "/probe"
+"""Where the answers stand in the probe's output."""
+
+_SCRIPT = r"""
+if [ -r /etc/os-release ]; then . /etc/os-release; fi
+for name in $1; do
+  python=$(command -v "$name" 2>/dev/null) && break
+done
+if [ -n "$python" ]; then
+  version=$("$python" -BSc 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+fi
+for name in apt-get dpkg; do command -v "$name" >/dev/null 2>&1 && tools="$tools $name"; done
+printf '%s\n' "distro=${ID:-}-${VERSION_ID:-}" "python=$python" "version=$version" "tools=$tools" \
+  > "$2"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The answers.
+
+    Attributes:
+        distro: ``ID-VERSION_ID`` of os-release, such as ``debian-12``; ``-`` when there is none.
+        python: Absolute path of the interpreter, or empty.
+        python_version: Such as ``3.11.2``; empty without one.
+        tools: Package managers found.
+    """
+
+    distro: str = "-"
+    python: str = ""
+    python_version: str = ""
+    tools: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> Probe:
+        """Read what the probe's script printed."""
+        answers = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+        return cls(
+            distro=answers.get("distro", "-"),
+            python=answers.get("python", ""),
+            python_version=answers.get("version", ""),
+            tools=frozenset(answers.get("tools", "").split()),
+        )
+
+
+def probe_args(python_version: str, python_exec: str, output: str) -> tuple[str, ...]:
+    """Return the command that asks the base image.
+
+    Args:
+        python_version: The version wanted (its interpreter is preferred), or empty.
+        python_exec: The interpreter the user names, or empty.
+        output: Absolute path of the file it writes.
+    """
+    wanted = [python_exec] if python_exec else ["python3", "python"]
+    if python_version and not python_exec:
+        wanted.insert(0, "python" + ".".join(python_version.split(".")[:2]))
+    return ("/bin/sh", "-c", _SCRIPT, "probe", " ".join(wanted), output)

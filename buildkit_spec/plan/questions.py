@@ -1,0 +1,29 @@
+"""The one protocol through which a plan asks about the world."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from buildkit_spec.llb import Definition
+from buildkit_spec.values import Platform, Reference, ResolvedImage
+
+
+class Questions(Protocol):
+    """Somebody who knows: the daemon during a build, a registry or a fixed answer otherwise."""
+
+    def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
+        """Return digest and config of an image.
+
+        Raises:
+            RegistryError: There is no such image, or it cannot be told.
+        """
+
+    def read_file(self, definition: Definition, path: str) -> bytes:
+        """Build *definition* and return one file of its result.
+
+        Raises:
+            SolveError: It cannot be built, or has no such file.
+        """
+
+    def supports(self, capability: str) -> bool:
+        """Whether the daemon has an LLB capability, such as ``mergeop``."""

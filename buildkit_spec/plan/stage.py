@@ -1,0 +1,67 @@
+"""The plan: for every platform a small graph of named stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildkit_spec.llb import State
+from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.values import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One concern of the image: its packages, a command, its files.
+
+    Attributes:
+        name: Unique in the plan, such as ``apt`` or ``commands[0]``; the names of its vertices
+            begin with it in brackets.
+        field: The spec's field it comes from.
+        state: The file system after it.
+        after: Names of the stages it builds on.
+    """
+
+    name: str
+    field: str
+    state: State
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformPlan:
+    """The stages for one platform, in build order.
+
+    Attributes:
+        platform: What the image runs on.
+        stages: At least the base; the last one's state is the image's file system.
+        config: The image config.
+    """
+
+    platform: Platform
+    stages: tuple[Stage, ...]
+    config: ImageConfig
+
+    @property
+    def state(self) -> State:
+        """The image's file system."""
+        return self.stages[-1].state
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is built for one spec.
+
+    Attributes:
+        platforms: One plan a platform.
+        epoch_s: Timestamp of everything in the image, Unix time in seconds.
+    """
+
+    platforms: tuple[PlatformPlan, ...]
+    epoch_s: int
+
+    def field_of(self, vertex_name: str) -> str:
+        """Return the spec's field a vertex comes from, by the vertex' name; empty when none."""
+        place, bracket, _ = vertex_name.removeprefix("[").partition("] ")
+        stage_name = place.rpartition(" ")[2] if bracket else ""
+        fields = {stage.name: stage.field for one in self.platforms for stage in one.stages}
+        return fields.get(stage_name, "")

@@ -1,0 +1,106 @@
+"""Running a command in a plan: network, proxies and CA bundle as every step needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from buildkit_spec import llb
+from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.plan.probe import Probe
+from buildkit_spec.plan.settings import (
+    CA_PATH,
+    CA_PATH_SECRET,
+    CA_SECRET,
+    CA_VARIABLES,
+    Settings,
+)
+from buildkit_spec.spec import ImageSpec
+from buildkit_spec.values import Platform
+
+_NETWORKS = {
+    "default": llb.Network.SANDBOX,
+    "host": llb.Network.HOST,
+    "none": llb.Network.NONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every concern of one platform's plan sees.
+
+    Attributes:
+        spec: What the user asked for.
+        platform: What the image runs on.
+        settings: The builder's side.
+        config: The base image's config.
+        probe: What the base image holds.
+        prefix: Goes before names of stages, local sources and secrets of a base image's spec.
+        label: Goes before a stage's name in vertex names: the platform when there are several.
+        has_secret_env: Whether the daemon can set a variable from a secret.
+    """
+
+    spec: ImageSpec
+    platform: Platform
+    settings: Settings
+    config: ImageConfig
+    probe: Probe
+    prefix: str = ""
+    label: str = ""
+    has_secret_env: bool = True
+
+    def name(self, stage: str, text: str) -> str:
+        """Return the name of a vertex: ``[stage] text``, with the platform before it if needed."""
+        place = f"{self.label} {self.prefix}{stage}".strip()
+        return f"[{place}] {text}"
+
+
+def run(
+    context: Context,
+    state: llb.State,
+    args: Sequence[str],
+    *,
+    name: str,
+    env: Mapping[str, str] | None = None,
+    mounts: Sequence[llb.Mount] = (),
+) -> llb.State:
+    """Run *args* as root on *state* and return the file system after it.
+
+    The CA bundle comes in as a secret and the proxies as proxy environment: neither is part of the
+    cache key or of a layer, so two machines share the cache whatever their proxies are.
+
+    Source: ``solver/llbsolver/ops/exec.go``, ``CacheMap``.
+    """
+    network = context.spec.builder_options.network or context.settings.network
+    proxies = context.settings.proxies
+    ca_env: dict[str, str] = {}
+    secret_env: tuple[llb.SecretEnv, ...] = ()
+    if context.has_secret_env:
+        secret_env = tuple(
+            llb.SecretEnv(variable, CA_PATH_SECRET, optional=True) for variable in CA_VARIABLES
+        )
+    elif context.settings.ca_bundle:
+        ca_env = dict.fromkeys(CA_VARIABLES, CA_PATH)
+    environment = {"PATH": context.config.path, **ca_env, **(env or {})}
+    return (
+        state.with_envs(environment)
+        .with_user("0")
+        .with_cwd("/")
+        .run(
+            list(args),
+            name=name,
+            mounts=[llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts],
+            secret_env=secret_env,
+            network=_NETWORKS[network],
+            proxy=llb.Proxy(
+                http=proxies.get("http_proxy", ""),
+                https=proxies.get("https_proxy", ""),
+                ftp=proxies.get("ftp_proxy", ""),
+                no=proxies.get("no_proxy", ""),
+                all=proxies.get("all_proxy", ""),
+            )
+            if proxies
+            else None,
+        )
+        .root
+    )
