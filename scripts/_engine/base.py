@@ -33,10 +33,9 @@ _COMPRESSION = 4
 _ARCHITECTURES = {"armhf": "arm", "armel": "arm", "ppc64el": "ppc64le", "i386": "386"}
 
 # Debian's images for containers have these too: no service is started by an install, no
-# downloaded package stays in a layer, no translations are fetched.
+# downloaded package stays in a layer.
 _CONTAINER_FILES = {
     "/usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
-    "/etc/apt/apt.conf.d/docker-no-languages": 'Acquire::Languages "none";\n',
     "/etc/apt/apt.conf.d/docker-clean": (
         'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb '
         '/var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"; };\n'
@@ -54,6 +53,7 @@ class Base:
         python: Version of its Python, as `3.11`.
         diff_id: Digest of the layer before compression.
         digest: Digest of the compressed layer.
+        size_bytes: Size of the compressed layer.
         created: Unix time of the newest package list it was made from.
         made_by: The command that made it.
     """
@@ -62,6 +62,7 @@ class Base:
     python: str
     diff_id: str
     digest: str
+    size_bytes: int
     created: int
     made_by: str
 
@@ -107,10 +108,12 @@ def finish(folder: Path, making: subprocess.Popen[bytes]) -> Base:
         raise EngineFailure(f"mmdebstrap ended with code {code}", log=log)
     tar = folder / "root.tar"
     python = _python_of(tar)
-    diff_id, digest = _compress(tar, folder / "layer.tar.gz")
+    layer = folder / "layer.tar.gz"
+    diff_id, digest = _compress(tar, layer)
     tar.unlink()
-    recipe = _recipe()
-    base = Base(_key(recipe), python, diff_id, digest, _epoch(), shlex.join(recipe))
+    recipe, size_bytes = _recipe(), layer.stat().st_size
+    made_by = shlex.join(recipe)
+    base = Base(_key(recipe), python, diff_id, digest, size_bytes, _epoch(), made_by)
     (folder / "base.json").write_text(json.dumps(asdict(base), indent=2) + "\n", "utf-8")
     return base
 
@@ -130,22 +133,18 @@ def push(folder: Path, base: Base, registry: str) -> tuple[str, str]:
         EngineFailure: The registry refused something.
     """
     repository, tag = "base/python", base.python
-    layer = folder / "layer.tar.gz"
-    config = _config(base)
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": _descriptor(_CONFIG, _digest(config), len(config)),
-            "layers": [_descriptor(_LAYER, base.digest, layer.stat().st_size)],
-        }
-    )
+    config, manifest = _config(base), _manifest(base)
     upload = _Upload(registry, repository)
-    with layer.open("rb") as stream:
-        upload.blob(base.digest, stream, layer.stat().st_size)
+    with (folder / "layer.tar.gz").open("rb") as stream:
+        upload.blob(base.digest, stream, base.size_bytes)
     upload.blob(_digest(config), io.BytesIO(config), len(config))
     upload.manifest(tag, manifest)
     return f"{registry}/{repository}:{tag}", _digest(manifest)
+
+
+def manifest_digest(base: Base) -> str:
+    """Digest under which a registry has this base image."""
+    return _digest(_manifest(base))
 
 
 def is_pushed(reference: str, digest: str) -> bool:
@@ -213,24 +212,30 @@ def _sources() -> str:
 
 def _recipe() -> list[str]:
     """The mmdebstrap command without target and sources."""
+    codename = os_release().get("VERSION_CODENAME", "")
     command = [
         "mmdebstrap", "--mode=root", "--variant=apt", "--format=tar",
         "--skip=output/dev", f"--include={','.join(PACKAGES)}",
         "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io",
+        '--aptopt=Acquire::Languages "none";',
     ]  # fmt: skip
+    if codename == "bookworm":  # it would merge /usr with a program that needs all of Perl
+        command += ["--include=usr-is-merged"]
+        command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
     command += [f"--aptopt={option}" for option in _freshness_options()]
     for path, text in _CONTAINER_FILES.items():
         target = f'"$1"{path}'
         command.append(f"--customize-hook=printf %s {shlex.quote(text)} >{target}")
     command.append('--customize-hook=chmod 755 "$1"/usr/sbin/policy-rc.d')
+    command.append('--customize-hook=rm -f "$1"/var/cache/apt/*.bin')
     for source in machine_sources():
         if source.signed_by.startswith("/") and "debian-archive" not in source.signed_by:
             folder = Path(source.signed_by).parent
             command.append(f'--customize-hook=mkdir -p "$1"{folder}')
             command.append(f"--customize-hook=upload {source.signed_by} {source.signed_by}")
-    return [*dict.fromkeys(command), os_release().get("VERSION_CODENAME", "")]
+    return [*dict.fromkeys(command), codename]
 
 
 def _freshness_options() -> list[str]:
@@ -294,6 +299,18 @@ def _config(base: Base) -> bytes:
     if variant := {"armhf": "v7", "armel": "v5"}.get(debian):
         config["variant"] = variant
     return _json(config)
+
+
+def _manifest(base: Base) -> bytes:
+    config = _config(base)
+    return _json(
+        {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": _descriptor(_CONFIG, _digest(config), len(config)),
+            "layers": [_descriptor(_LAYER, base.digest, base.size_bytes)],
+        }
+    )
 
 
 def _json(value: object) -> bytes:

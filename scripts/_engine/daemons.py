@@ -153,18 +153,26 @@ def mount_cgroups() -> bool:
     return True
 
 
+def unmount_cgroups(layout: Layout, state: State) -> None:
+    """Undo `mount_cgroups`, unless another suite's engine still needs it."""
+    suites = (Layout(suite, layout.root) for suite in SUITES)
+    if state.is_cgroup_mounted and not any(map(processes.is_any_running, suites)):
+        succeeds(["umount", "/sys/fs/cgroup"])
+        state.is_cgroup_mounted = False
+
+
 def purge(layout: Layout) -> None:
-    """Remove the suite's folder; it must be down.
+    """Remove the suite's folder, and the base image when no suite is left; it must be down.
 
     Raises:
         EngineFailure: Something is still mounted in it.
     """
     try:
-        shutil.rmtree(layout.home)
-    except FileNotFoundError:
-        return
+        shutil.rmtree(layout.home, ignore_errors=not layout.home.exists())
     except OSError as exc:
         raise EngineFailure(f"{layout.home} cannot be removed: {exc}") from exc
+    if not any((layout.root / suite).exists() for suite in SUITES):
+        shutil.rmtree(layout.base, ignore_errors=True)
 
 
 def _free_port(*wanted: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def _deb822(text: str) -> list[Source]:
     return sources
 
 
-def install_missing(programs: tuple[str, ...]) -> None:
+def install_missing(programs: Iterable[str]) -> None:
     """Install the named system programs that are not there yet, from the machine's own release.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -77,11 +78,15 @@ def stop_registry(layout: Layout) -> None:
 
 def stop_engine(layout: Layout) -> None:
     """Stop dockerd, then whatever of it is left: containerd, steps, mounts, pid files."""
-    running = _running(layout)
-    daemons = [pid for pid, name in running.items() if name == "dockerd"]
-    _end(daemons, lambda: _running(layout).keys() & set(daemons))
-    _end(_engine_parts(layout), lambda: _engine_parts(layout))
+    daemons = {pid for pid, name in _running(layout).items() if name == "dockerd"}
+    _end(daemons, lambda: _running(layout).keys() & daemons)
+    for step in _steps(layout):  # first processes of their namespace: they ignore SIGTERM
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(step, signal.SIGKILL)
+    parts = {pid for pid, name in _running(layout).items() if name != REGISTRY}
+    _end(parts, lambda: (_running(layout).keys() & parts) | _steps(layout))
     unmount_below(layout.home)
+    shutil.rmtree(layout.exec_root, ignore_errors=True)  # a stale pid file delays the next start
     for leftover in (layout.pid_file("dockerd"), layout.home / "docker.pid", layout.socket):
         leftover.unlink(missing_ok=True)
 
@@ -117,19 +122,23 @@ def _running(layout: Layout) -> dict[int, str]:
     return found
 
 
-def _engine_parts(layout: Layout) -> set[int]:
-    """What a killed dockerd leaves: our other programs, and steps mounted from our data."""
-    found = {pid for pid, name in _running(layout).items() if name != REGISTRY}
+def is_any_running(layout: Layout) -> bool:
+    """Whether any process runs from the suite's folder."""
+    return bool(_running(layout))
+
+
+def _steps(layout: Layout) -> set[int]:
+    """Processes of build steps: their root is a mount that keeps its files in our data folder."""
+    found = set()
     own = Path("/proc/self/ns/mnt").readlink()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                is_step = (entry / "ns/mnt").readlink() != own and any(
-                    f"={layout.data}/" in line.split(" - ")[-1] and line.split()[4] == "/"
-                    for line in (entry / "mountinfo").read_text(errors="replace").splitlines()
-                )
-                if is_step:
-                    found.add(int(entry.name))
+                if (entry / "ns/mnt").readlink() != own:
+                    mounts = (entry / "mountinfo").read_text("utf-8", errors="replace")
+                    roots = (line for line in mounts.splitlines() if line.split()[4] == "/")
+                    if any(f"={layout.data}/" in root for root in roots):
+                        found.add(int(entry.name))
     return found
 
 
