@@ -1,0 +1,155 @@
+"""The calls of the OCI distribution API that we use, with logins and sure answers."""
+
+from __future__ import annotations
+
+from buildkit_spec.errors import InvalidDigestError, RegistryError
+from buildkit_spec.registry.authorizer import Authorizer
+from buildkit_spec.registry.failures import altered, answer_error, not_found
+from buildkit_spec.registry.hosts import api_host
+from buildkit_spec.registry.logins import Logins
+from buildkit_spec.registry.manifests import (
+    ACCEPT,
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Manifest,
+    is_content_of,
+    parse_manifest,
+)
+from buildkit_spec.registry.transport import MAX_BODY_BYTES, Answer, Transport
+from buildkit_spec.values import Digest, Reference
+
+_MAX_CONFIG_BYTES = 16 * 1024 * 1024
+_DIGEST_HEADER = "docker-content-digest"
+_VERSION_HEADER = "docker-distribution-api-version"
+_HEAD_UNKNOWN = {400, 405, 501}
+"""Answers of registries and proxies that know GET only."""
+
+
+class DistributionApi:
+    """Asks registries for manifests and configs.
+
+    Args:
+        transport: What to ask over.
+        logins: This machine's logins.
+    """
+
+    def __init__(self, transport: Transport, logins: Logins) -> None:
+        self._transport = transport
+        self._logins = logins
+        self._authorizer = Authorizer(logins)
+        self._registries: set[str] = set()
+
+    def head(self, reference: Reference) -> Descriptor | None:
+        """Return what a reference stands for; None when HEAD does not tell and GET must.
+
+        Raises:
+            ImageNotFoundError: It is surely absent.
+            RegistryError: It cannot be told.
+        """
+        answer = self._ask("HEAD", reference, _manifest_path(reference), ACCEPT)
+        if answer.status in _HEAD_UNKNOWN:
+            return None
+        self._require_success(answer, reference)
+        digest = _told_digest(answer)
+        if digest is None or answer.content_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
+            return None
+        if reference.digest not in {None, digest}:
+            return None
+        size = answer.headers.get("content-length", "")
+        return Descriptor(digest, answer.content_type, int(size) if size.isdecimal() else 0)
+
+    def manifest(self, reference: Reference) -> Manifest:
+        """Return the manifest or index itself, its digest checked.
+
+        Raises:
+            ImageNotFoundError: It is surely absent.
+            RegistryError: It cannot be told, or the content is not what was promised.
+        """
+        answer = self._ask("GET", reference, _manifest_path(reference), ACCEPT)
+        self._require_success(answer, reference)
+        manifest = parse_manifest(answer.body, answer.content_type, name=str(reference))
+        promised = reference.digest or _told_digest(answer)
+        if promised and not is_content_of(promised, answer.body):
+            raise altered(reference, promised)
+        return manifest
+
+    def config(self, reference: Reference, digest: Digest) -> bytes:
+        """Return an image config, its digest checked.
+
+        Raises:
+            ImageNotFoundError: It is surely absent.
+            RegistryError: It cannot be told, or the content is not what was promised.
+        """
+        path = f"/v2/{reference.repository}/blobs/{digest}"
+        answer = self._ask("GET", reference, path, "*/*", limit_bytes=_MAX_CONFIG_BYTES)
+        self._require_success(answer, reference)
+        if not is_content_of(digest, answer.body):
+            raise altered(reference, digest)
+        return answer.body
+
+    def _ask(
+        self,
+        method: str,
+        reference: Reference,
+        path: str,
+        accept: str,
+        *,
+        limit_bytes: int = MAX_BODY_BYTES,
+    ) -> Answer:
+        """Send a request, and once more with the login that the registry asks for."""
+        registry, repository = reference.registry, reference.repository
+        try:
+            login = self._authorizer.header(registry, repository)
+            for is_last in (False, True):
+                headers = {"Accept": accept} | ({"Authorization": login} if login else {})
+                answer = self._transport.ask(
+                    method, api_host(registry), path, headers, limit_bytes=limit_bytes
+                )
+                if answer.status != 401 or is_last:
+                    break
+                asked = answer.headers.get("www-authenticate", "")
+                login = self._authorizer.challenge(registry, repository, asked, login)
+        except RegistryError as error:
+            error.reference = error.reference or str(reference)
+            raise
+        if _VERSION_HEADER in answer.headers:
+            self._registries.add(registry)
+        return answer
+
+    def _require_success(self, answer: Answer, reference: Reference) -> None:
+        if answer.status == 200:
+            return
+        if answer.status == 404 and self._is_registry(reference):
+            raise not_found(reference)
+        used = (
+            self._logins.credentials(reference.registry, reference.repository)
+            if answer.status in {401, 403, 429}
+            else None
+        )
+        raise answer_error(answer, reference, used)
+
+    def _is_registry(self, reference: Reference) -> bool:
+        """Whether a 404 comes from a registry, and not from some web server or proxy.
+
+        A registry answers ``GET /v2/`` with 200, or with 401 to those who have not logged in
+        (OCI distribution spec, *Determining Support*).
+        """
+        registry = reference.registry
+        if registry not in self._registries and not self._authorizer.knows(registry):
+            answer = self._transport.ask("GET", api_host(registry), "/v2/", {})
+            if answer.status not in {200, 401} or answer.content_type == "text/html":
+                return False
+            self._registries.add(registry)
+        return True
+
+
+def _manifest_path(reference: Reference) -> str:
+    return f"/v2/{reference.repository}/manifests/{reference.digest or reference.tag}"
+
+
+def _told_digest(answer: Answer) -> Digest | None:
+    try:
+        return Digest(answer.headers.get(_DIGEST_HEADER, ""))
+    except InvalidDigestError:
+        return None

@@ -1,0 +1,148 @@
+"""The pool of connections to registries, token servers and the proxies before them."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from buildkit_spec.registry.hosts import is_loopback
+from buildkit_spec.registry.proxies import Proxies
+from buildkit_spec.registry.tls import Trust
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: what a connection and a secret belong to.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: Name or address, without brackets.
+        port: TCP port.
+        netloc: Host and port as they were written.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    netloc: str
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """Read the origin of a URL.
+
+        Raises:
+            ValueError: It is not an http or https URL with a host and a valid port.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ValueError("not an http or https URL")
+        netloc = parts.netloc.rpartition("@")[2]
+        return cls(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], netloc)
+
+
+class Connections:
+    """Opens connections and keeps those that can be used again.
+
+    Args:
+        trust: Whom TLS trusts.
+        proxies: What stands between.
+        insecure_hosts: Hosts (with port) that may be spoken to over plain http, or over TLS
+            without checking their certificate.
+        timeout_s: How long one step on a socket may take, in seconds.
+    """
+
+    def __init__(
+        self, trust: Trust, proxies: Proxies, insecure_hosts: Iterable[str], timeout_s: float
+    ) -> None:
+        self._trust = trust
+        self._proxies = proxies
+        self._insecure = frozenset(host.lower() for host in insecure_hosts)
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._idle: dict[Origin, list[HTTPConnection]] = {}
+
+    def is_insecure(self, netloc: str) -> bool:
+        """Whether ``host[:port]`` was allowed by name to be spoken to in the clear."""
+        return netloc.lower() in self._insecure
+
+    def allows_http(self, netloc: str) -> bool:
+        """Whether ``host[:port]`` may be spoken to in the clear: loopback, or allowed by name."""
+        return is_loopback(netloc) or self.is_insecure(netloc)
+
+    def proxy_headers(self, origin: Origin) -> dict[str, str] | None:
+        """Return what a proxy wants with each request of *origin*; None when there is no proxy.
+
+        Only requests over http are the proxy's; over https it sees a tunnel.
+        """
+        proxy = self._proxies.find(origin.scheme, origin.host, origin.port)
+        return proxy.headers if proxy and origin.scheme == "http" else None
+
+    def take(self, origin: Origin) -> HTTPConnection | None:
+        """Return an idle connection, which the server may have closed meanwhile, or None."""
+        with self._lock:
+            idle = self._idle.get(origin)
+            return idle.pop() if idle else None
+
+    def give(self, origin: Origin, connection: HTTPConnection) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        with self._lock:
+            self._idle.setdefault(origin, []).append(connection)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
+    def open(self, origin: Origin) -> HTTPConnection:
+        """Open a connection.
+
+        Raises:
+            OSError: It cannot be opened; `ssl.SSLError` when TLS is why.
+            HTTPException: What answers is not HTTP.
+        """
+        if origin.scheme == "http":
+            return self._connect(origin, None)
+        if self.is_insecure(origin.netloc):
+            return self._connect(origin, self._trust.unchecked_context())
+        try:
+            return self._connect(origin, self._trust.context())
+        except ssl.SSLCertVerificationError:
+            if not self._trust.is_partial:
+                raise
+            return self._connect(origin, self._trust.context(is_whole=True))
+
+    def speaks_tls(self, netloc: str) -> bool:
+        """Try a TLS handshake without looking at the certificate, and hang up."""
+        origin = Origin.of(f"https://{netloc}")
+        try:
+            connection = self._connect(origin, self._trust.unchecked_context())
+        except (OSError, HTTPException):
+            return False
+        connection.close()
+        return True
+
+    def _connect(self, origin: Origin, context: ssl.SSLContext | None) -> HTTPConnection:
+        proxy = self._proxies.find(origin.scheme, origin.host, origin.port)
+        host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
+        connection: HTTPConnection
+        if context is None:
+            connection = HTTPConnection(host, port, timeout=self._timeout_s)
+        else:
+            connection = HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
+            if proxy:
+                connection.set_tunnel(origin.host, origin.port, headers=proxy.headers)
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        return connection

@@ -1,0 +1,117 @@
+"""TLS settings: whom we trust, at the least cost at start-up."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from buildkit_spec.errors import RegistryError
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",  # macOS, OpenBSD
+)
+
+
+class Trust:
+    """Makes the TLS contexts of one registry client.
+
+    Reading a distribution's bundle costs some 40 ms, a third of a no-change build. Where the
+    distribution also keeps its certificates by hash, OpenSSL opens the one it needs instead; the
+    bundle is read only when that does not do (somebody appended to it by hand).
+
+    Args:
+        ca_file: Certificates (PEM) trusted beside the system's; None for none.
+        env: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace the system's certificates, as in
+            OpenSSL.
+    """
+
+    def __init__(self, ca_file: str | Path | None, env: Mapping[str, str]) -> None:
+        self._extra = str(ca_file) if ca_file else ""
+        self._file = env.get("SSL_CERT_FILE") or ""
+        self._directory = env.get("SSL_CERT_DIR") or ""
+        self._hashed = self._hashed_directory()
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether `context` reads less than all there is unless told *is_whole*."""
+        return bool(self._hashed)
+
+    def context(self, *, is_whole: bool = False) -> ssl.SSLContext:
+        """Return a context that checks certificates and names.
+
+        Args:
+            is_whole: Read the system's bundle even when its certificates are there by hash.
+
+        Raises:
+            RegistryError: A file that was named cannot be read as PEM.
+        """
+        key = "whole" if is_whole or not self.is_partial else "hashed"
+        if key not in self._contexts:
+            context = _client_context()
+            if key == "hashed":
+                context.load_verify_locations(capath=self._hashed)
+            elif self._file or self._directory:
+                _load(context, self._file, self._directory)
+            else:
+                _load_system(context)
+            if self._extra:
+                _load(context, self._extra, "")
+            self._contexts[key] = context
+        return self._contexts[key]
+
+    def unchecked_context(self) -> ssl.SSLContext:
+        """Return a context that checks nothing: for hosts that may be spoken to in the clear."""
+        if "unchecked" not in self._contexts:
+            context = _client_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            self._contexts["unchecked"] = context
+        return self._contexts["unchecked"]
+
+    def _hashed_directory(self) -> str:
+        """Return the directory that holds the same certificates as the bundle by hash."""
+        bundle = Path(self._file) if self._file else _system_bundle()
+        if bundle is None or str(bundle) not in _BUNDLES:
+            return ""
+        directory = bundle.parent
+        if self._directory and Path(self._directory) != directory:
+            return ""
+        with os.scandir(directory) as entries:
+            return str(directory) if any(entry.name.endswith(".0") for entry in entries) else ""
+
+
+def _client_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _system_bundle() -> Path | None:
+    return next((Path(name) for name in _BUNDLES if Path(name).is_file()), None)
+
+
+def _load_system(context: ssl.SSLContext) -> None:
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile or paths.capath:
+        context.set_default_verify_paths()
+    elif bundle := _system_bundle():
+        # A Python that was built elsewhere looks where its builder kept certificates.
+        context.load_verify_locations(cafile=bundle)
+
+
+def _load(context: ssl.SSLContext, file: str, directory: str) -> None:
+    try:
+        context.load_verify_locations(cafile=file or None, capath=directory or None)
+    except (OSError, ssl.SSLError) as error:
+        raise RegistryError(
+            f"cannot read the certificates to trust: {file or directory} "
+            f"({'not PEM' if isinstance(error, ssl.SSLError) else error.strerror})",
+            remedy="set SSL_CERT_FILE to a file of PEM certificates, or unset it",
+        ) from error
