@@ -175,7 +175,7 @@ class Job:
         refs = {}
         metadata = {}
         for one in plan.platforms:
-            definition = one.state.marshal(platform=one.platform)
+            definition = one.state.marshal(platform=one.platform, local_unique_id=session_id)
             refs[one.platform] = gateway.solve(definition, evaluate=True)
             key = CONFIG_KEY if len(plan.platforms) == 1 else f"{CONFIG_KEY}/{one.platform}"
             metadata[key] = one.config.to_json(one.platform, created=created)

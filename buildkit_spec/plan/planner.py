@@ -125,20 +125,15 @@ def _needs_probe(spec: ImageSpec) -> bool:
 
 def _ask(context: Context, questions: Questions, state: llb.State) -> Probe:
     spec = context.spec
-    answers = (
-        state.with_env("PATH", context.config.path)
-        .with_user("0")
-        .with_cwd("/")
-        .run(
-            probe_args(
-                spec.python_version or "", spec.python_exec or "", f"{_PROBE_DIR}{PROBE_PATH}"
-            ),
-            name=context.name("base", "look what it holds"),
-            mounts=[llb.Bind(_PROBE_DIR, source=llb.scratch())],
-            network=llb.Network.NONE,
-        )
-        .mount(_PROBE_DIR)
-    )
+    answers = state.run(
+        probe_args(spec.python_version or "", spec.python_exec or "", f"{_PROBE_DIR}{PROBE_PATH}"),
+        name=context.name("base", "look what it holds"),
+        env={"PATH": context.config.path},
+        user="0",
+        cwd="/",
+        mounts=[llb.Bind(_PROBE_DIR, source=llb.scratch())],
+        network=llb.Network.NONE,
+    ).mount(_PROBE_DIR)
     text = questions.read_file(answers.marshal(platform=context.platform), PROBE_PATH)
     return Probe.parse(text.decode(errors="replace"))
 
@@ -156,9 +151,7 @@ def _stages(context: Context, base: Stage) -> Iterator[Stage]:
         return previous
 
     if options.user:
-        yield stage(
-            "user", "builder_options.user", user.make(context, base.state, owner, workdir)
-        )
+        yield stage("user", "builder_options.user", user.make(context, base.state, owner, workdir))
     if spec.apt_packages:
         yield stage("apt", "apt_packages", apt.install(context, previous.state, spec.apt_packages))
     if spec.packages or spec.requirements:

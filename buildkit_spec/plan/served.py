@@ -54,9 +54,7 @@ def lineage(spec: ImageSpec, bases: Mapping[str, Reference]) -> list[tuple[str, 
     return chain[::-1]
 
 
-def what_to_serve(
-    spec: ImageSpec, settings: Settings, bases: Mapping[str, Reference]
-) -> Served:
+def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Reference]) -> Served:
     """Return what the build of a spec may ask back.
 
     Args:

@@ -20,7 +20,9 @@ def show(name: str, plan: Plan, form: str) -> str:
     if form == "json":
         return json.dumps(plan_document(name, plan), indent=2, sort_keys=True)
     if form == "dot":
-        return "\n".join(one.state.marshal(platform=one.platform).to_dot() for one in plan.platforms)
+        return "\n".join(
+            one.state.marshal(platform=one.platform).to_dot() for one in plan.platforms
+        )
     return "\n\n".join(_text(name, one) for one in plan.platforms)
 
 

@@ -72,7 +72,6 @@ def run(
     Source: ``solver/llbsolver/ops/exec.go``, ``CacheMap``.
     """
     network = context.spec.builder_options.network or context.settings.network
-    proxies = context.settings.proxies
     ca_env: dict[str, str] = {}
     secret_env: tuple[llb.SecretEnv, ...] = ()
     if context.has_secret_env:
@@ -81,26 +80,27 @@ def run(
         )
     elif context.settings.ca_bundle:
         ca_env = dict.fromkeys(CA_VARIABLES, CA_PATH)
-    environment = {"PATH": context.config.path, **ca_env, **(env or {})}
-    return (
-        state.with_envs(environment)
-        .with_user("0")
-        .with_cwd("/")
-        .run(
-            list(args),
-            name=name,
-            mounts=[llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts],
-            secret_env=secret_env,
-            network=_NETWORKS[network],
-            proxy=llb.Proxy(
-                http=proxies.get("http_proxy", ""),
-                https=proxies.get("https_proxy", ""),
-                ftp=proxies.get("ftp_proxy", ""),
-                no=proxies.get("no_proxy", ""),
-                all=proxies.get("all_proxy", ""),
-            )
-            if proxies
-            else None,
-        )
-        .root
+    mounted = [llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts]
+    return state.run(
+        args,
+        name=name,
+        env={"PATH": context.config.path, **ca_env, **(env or {})},
+        user="0",
+        cwd="/",
+        mounts=mounted,
+        secret_env=secret_env,
+        network=_NETWORKS[network],
+        proxy=_proxy(context.settings.proxies),
+    ).root
+
+
+def _proxy(proxies: Mapping[str, str]) -> llb.Proxy | None:
+    if not proxies:
+        return None
+    return llb.Proxy(
+        http=proxies.get("http_proxy", ""),
+        https=proxies.get("https_proxy", ""),
+        ftp=proxies.get("ftp_proxy", ""),
+        no=proxies.get("no_proxy", ""),
+        all=proxies.get("all_proxy", ""),
     )
