@@ -83,9 +83,10 @@ def begin(folder: Path) -> subprocess.Popen[bytes]:
     Raises:
         EngineFailure: mmdebstrap is not installed, or the machine has no Debian source.
     """
+    sources = _sources()
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sources").write_text(sources, "utf-8")
     say("making a Python base image with mmdebstrap")
-    (folder / "sources").write_text(_sources(), "utf-8")
     env = {**os.environ, "PATH": admin_path(), "SOURCE_DATE_EPOCH": str(_epoch())}
     command = [*_recipe(), str(folder / "root.tar"), str(folder / "sources")]
     with (folder / "mmdebstrap.log").open("wb") as log:

@@ -98,14 +98,18 @@ def stop_all(layout: Layout) -> None:
     layout.pid_file(REGISTRY).unlink(missing_ok=True)
 
 
-def unmount_below(folder: Path) -> None:
-    """Unmount everything mounted below a folder, innermost first."""
+def mount_points() -> list[str]:
+    """Where something is mounted, oldest first."""
     mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", errors="surrogateescape")
-    points = [
+    return [
         re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
         for line in mountinfo.splitlines()
     ]
-    for point in reversed(points):
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount everything mounted below a folder, innermost first."""
+    for point in reversed(mount_points()):
         if point.startswith(f"{folder}/") and not succeeds(["umount", point]):
             succeeds(["umount", "--lazy", point])
 
@@ -116,9 +120,12 @@ def _running(layout: Layout) -> dict[int, str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                executable = str((entry / "exe").readlink()).removesuffix(" (deleted)")
-                if executable.startswith(f"{layout.programs}/"):
-                    found[int(entry.name)] = Path(executable).name
+                link = str((entry / "exe").readlink())
+                executable = Path(link.removesuffix(" (deleted)"))
+                # the same path in a chroot is another file
+                is_ours = link.endswith(" (deleted)") or executable.samefile(entry / "exe")
+                if executable.is_relative_to(layout.programs) and is_ours:
+                    found[int(entry.name)] = executable.name
     return found
 
 

@@ -41,7 +41,8 @@ def run(
         raise EngineFailure(f"{words[0]} is not installed") from exc
     if done.returncode:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise EngineFailure(f"`{' '.join(words)}` ended with code {done.returncode}\n{tail}")
+        shown = " ".join(words) if len(words) < 12 else f"{words[0]} … {words[-1]}"
+        raise EngineFailure(f"`{shown}` ended with code {done.returncode}\n{tail}")
     return done.stdout
 
 
