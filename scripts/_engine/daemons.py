@@ -41,8 +41,10 @@ def engine_version(layout: Layout) -> str:
         connection.close()
 
 
-def registry_answers(port: int) -> str:
-    """`yes` when a registry without login answers on a loopback port, else an empty text."""
+def registry_answers(layout: Layout, port: int) -> str:
+    """`yes` when the suite's registry runs and answers on a port, else an empty text."""
+    if not processes.pid_of(layout, processes.REGISTRY):
+        return ""  # whatever answers there is somebody else's
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/v2/")
@@ -51,8 +53,7 @@ def registry_answers(port: int) -> str:
         return ""
     finally:
         connection.close()
-    is_registry = answer.getheader("Docker-Distribution-Api-Version") is not None
-    return "yes" if answer.status == 200 and is_registry else ""
+    return "yes" if answer.status == 200 else ""
 
 
 def engine_config(layout: Layout, state: State) -> dict[str, object]:
@@ -139,7 +140,7 @@ def start_registry(layout: Layout, state: State) -> None:
     say(f"starting a registry on 127.0.0.1:{state.registry_port}")
     command: list[str | Path] = [layout.registry_binary, "serve", config]
     processes.start(
-        layout, processes.REGISTRY, command, lambda: registry_answers(state.registry_port)
+        layout, processes.REGISTRY, command, lambda: registry_answers(layout, state.registry_port)
     )
 
 

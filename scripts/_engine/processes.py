@@ -54,6 +54,7 @@ def start(
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if answer := answers():
+            daemon.returncode = 0  # from here on nobody waits for it
             return answer
         if daemon.poll() is not None:
             raise EngineFailure(f"{program} ended with code {daemon.returncode}", log=log)
@@ -67,7 +68,7 @@ def pid_of(layout: Layout, program: str) -> int:
         pid = int(layout.pid_file(program).read_text("utf-8"))
     except (OSError, ValueError):
         return 0
-    return pid if pid in _running(layout) else 0
+    return pid if _our_program(layout, Path(f"/proc/{pid}")) else 0
 
 
 def stop_registry(layout: Layout) -> None:
@@ -118,15 +119,21 @@ def _running(layout: Layout) -> dict[int, str]:
     """Processes whose executable lies in the suite's folder, and the executables' names."""
     found = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                link = str((entry / "exe").readlink())
-                executable = Path(link.removesuffix(" (deleted)"))
-                # the same path in a chroot is another file
-                is_ours = link.endswith(" (deleted)") or executable.samefile(entry / "exe")
-                if executable.is_relative_to(layout.programs) and is_ours:
-                    found[int(entry.name)] = executable.name
+        if entry.name.isdigit() and (program := _our_program(layout, entry)):
+            found[int(entry.name)] = program
     return found
+
+
+def _our_program(layout: Layout, process: Path) -> str:
+    """Name of the program a process runs from the suite's folder, or an empty text."""
+    try:
+        link = str((process / "exe").readlink())
+        executable = Path(link.removesuffix(" (deleted)"))
+        # the same path in a chroot is another file
+        is_ours = link.endswith(" (deleted)") or executable.samefile(process / "exe")
+    except OSError:
+        return ""
+    return executable.name if is_ours and executable.is_relative_to(layout.programs) else ""
 
 
 def is_any_running(layout: Layout) -> bool:
