@@ -39,7 +39,7 @@ def connection_error(
     if isinstance(error, ssl.SSLError) and error.reason in _PLAIN:
         return RegistryError(
             f"{host} does not speak TLS",
-            remedy=f"if it speaks plain http only, allow {host} by name as an insecure registry",
+            remedy=f"if it speaks plain http only: --insecure-registry {host}",
         )
     if isinstance(error, ssl.SSLError):
         return RegistryUnavailableError(

@@ -243,7 +243,7 @@ class Transport:
             if idle is not None:
                 try:
                     return self._exchange(idle, origin, request)
-                except (ConnectionError, ssl.SSLError, HTTPException):
+                except (ConnectionError, ssl.SSLError):
                     pass
             return self._exchange(self._connections.open(origin), origin, request)
         except (OSError, HTTPException) as error:
@@ -263,6 +263,7 @@ class Transport:
             connection.request(request.method, path, request.body, headers)
             response = connection.getresponse()
             data = self._read(response, request.limit_bytes)
+            response.close()
             is_sound = not response.will_close
         finally:
             if is_sound:
