@@ -1,0 +1,30 @@
+"""What a failed step's output says to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildkit_spec.plan import advice
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("E: Unable to locate package gitt", "'gitt' in apt_packages"),
+        ("Because pandsa was not found in the package registry and you require", "'pandsa'"),
+        ("  × No solution found when resolving dependencies:", "do not go together"),
+        ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+        ("Temporary failure resolving 'mirror.test'", "network: host"),
+        ("OSError: [Errno 28] No space left on device", "buildkit-spec prune"),
+        ("/bin/sh: 1: jq: not found", "'jq' is not in the image"),
+    ],
+)
+def test_advice_names_the_remedy(log: str, expected: str) -> None:
+    """Known words in the last lines lead to a remedy that names what is wrong."""
+    assert expected in advice("commands[0]", ["some line", log])
+
+
+def test_advice_without_known_words_names_the_field() -> None:
+    """Otherwise the user at least learns where in the spec the step comes from."""
+    assert "commands[2]" in advice("commands[2]", ["exit 3"])
+    assert advice("", []) == ""
