@@ -5,21 +5,13 @@ Pure: no network, no clock, no randomness. Ids that must differ between builds a
 
 from __future__ import annotations
 
+from buildkit_spec.llb._actions import ActionChain, Chown, FileAction
 from buildkit_spec.llb._context import Context, ExtraHost, Network, Security, Ulimit
 from buildkit_spec.llb._exec import shlex
 from buildkit_spec.llb._merge import diff, merge
 from buildkit_spec.llb._source import Differ, ResolveMode, image, local, oci_layout, scratch
 from buildkit_spec.llb._web_source import git, http
-from buildkit_spec.llb.actions import (
-    ActionChain,
-    Chown,
-    FileAction,
-    copy,
-    mkdir,
-    mkfile,
-    rm,
-    symlink,
-)
+from buildkit_spec.llb.actions import copy, mkdir, mkfile, rm, symlink
 from buildkit_spec.llb.definition import Definition
 from buildkit_spec.llb.meta import Meta, ProgressGroup
 from buildkit_spec.llb.mounts import (

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from buildkit_spec._pb import ops as pb
 from buildkit_spec.llb import constants
+from buildkit_spec.llb._actions import ActionChain, Copy, FileAction
 from buildkit_spec.llb._vertex import Constraints, Edges, Output, Vertex
-from buildkit_spec.llb.actions import ActionChain, Copy, FileAction
 from buildkit_spec.llb.constants import EMPTY_INPUT, NO_OUTPUT
 
 

@@ -107,7 +107,7 @@ class Definition:
         for op in self.ops:
             yield _wire.header(_OPS, len(op))
             yield op
-        for digest, meta in sorted(self.metadata.items()):
+        for digest, meta in sorted(self.metadata.items(), key=lambda item: item[0].value):
             key = digest.value.encode()
             key_header = _wire.header(_KEY, len(key))
             value_header = _wire.header(_VALUE, len(meta))

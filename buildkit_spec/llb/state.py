@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from buildkit_spec.errors import InvalidVertexError
+from buildkit_spec.llb._actions import ActionChain, FileAction
 from buildkit_spec.llb._context import Context, ExtraHost, Network, Security, Ulimit
 from buildkit_spec.llb._exec import ExecVertex, make_exec
 from buildkit_spec.llb._file import FileVertex
 from buildkit_spec.llb._marshal import marshal
 from buildkit_spec.llb._vertex import Constraints, Output
-from buildkit_spec.llb.actions import ActionChain, FileAction
 from buildkit_spec.llb.definition import Definition
 from buildkit_spec.llb.meta import Meta, make_meta
 from buildkit_spec.llb.mounts import Bind, CDIDevice, Mount, Proxy, SecretEnv
