@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from buildkit_spec.errors import RegistryError
 
-_BUNDLES = (
+SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # macOS, OpenBSD
 )
+"""Where systems keep all their certificates in one file."""
 
 
 class Trust:
@@ -28,9 +29,17 @@ class Trust:
         ca_file: Certificates (PEM) trusted beside the system's; None for none.
         env: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace the system's certificates, as in
             OpenSSL.
+        bundles: Where systems keep all their certificates in one file.
     """
 
-    def __init__(self, ca_file: str | Path | None, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        ca_file: str | Path | None,
+        env: Mapping[str, str],
+        *,
+        bundles: Sequence[str] = SYSTEM_BUNDLES,
+    ) -> None:
+        self._bundles = bundles
         self._extra = str(ca_file) if ca_file else ""
         self._file = env.get("SSL_CERT_FILE") or ""
         self._directory = env.get("SSL_CERT_DIR") or ""
@@ -59,7 +68,7 @@ class Trust:
             elif self._file or self._directory:
                 _load(context, self._file, self._directory)
             else:
-                _load_system(context)
+                self._load_system(context)
             if self._extra:
                 _load(context, self._extra, "")
             self._contexts[key] = context
@@ -76,8 +85,8 @@ class Trust:
 
     def _hashed_directory(self) -> str:
         """Return the directory that holds the same certificates as the bundle by hash."""
-        bundle = Path(self._file) if self._file else _system_bundle()
-        if bundle is None or str(bundle) not in _BUNDLES:
+        bundle = Path(self._file) if self._file else self._system_bundle()
+        if bundle is None or str(bundle) not in self._bundles:
             return ""
         directory = bundle.parent
         if self._directory and Path(self._directory) != directory:
@@ -85,25 +94,22 @@ class Trust:
         with os.scandir(directory) as entries:
             return str(directory) if any(entry.name.endswith(".0") for entry in entries) else ""
 
+    def _system_bundle(self) -> Path | None:
+        return next((Path(name) for name in self._bundles if Path(name).is_file()), None)
+
+    def _load_system(self, context: ssl.SSLContext) -> None:
+        # OpenSSL's own defaults are where its builder kept certificates: not always here.
+        if bundle := self._system_bundle():
+            context.load_verify_locations(cafile=bundle)
+        else:
+            context.set_default_verify_paths()
+
 
 def _client_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _system_bundle() -> Path | None:
-    return next((Path(name) for name in _BUNDLES if Path(name).is_file()), None)
-
-
-def _load_system(context: ssl.SSLContext) -> None:
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile or paths.capath:
-        context.set_default_verify_paths()
-    elif bundle := _system_bundle():
-        # A Python that was built elsewhere looks where its builder kept certificates.
-        context.load_verify_locations(cafile=bundle)
 
 
 def _load(context: ssl.SSLContext, file: str, directory: str) -> None:

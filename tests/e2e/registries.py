@@ -245,13 +245,18 @@ def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @dataclass(frozen=True)
 class Reply:
-    """What an odd server answers; `delay_s` before it, `cut` bytes of the body left out."""
+    """What an odd server answers.
+
+    `delay_s` passes before it, `cut` bytes of its body are left out, and the server may hang up
+    after it without a word.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     delay_s: float = 0.0
     cut: int = 0
+    hangs_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,30 +310,77 @@ def odd_server(
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(reply.body[: len(reply.body) - reply.cut])
+            if reply.hangs_up:
+                self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = _reply  # noqa: N815 - names of http.server
+        do_GET = do_HEAD = do_POST = _reply
 
         def log_message(self, *_: object) -> None:
             return
 
+    with _serving(Handler, tls) as host:
+        yield OddServer(host, asked)
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler], tls: Certificate | None) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
             return  # clients that hang up early are what some tests are about
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls.chain, tls.key)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield OddServer(f"127.0.0.1:{server.server_address[1]}", asked)
+            yield f"127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def tunnel(target: str, *, authorization: str = "") -> Iterator[OddServer]:
+    """Run an http proxy that knows CONNECT only and leads every tunnel to `target`."""
+    asked: list[Asked] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            asked.append(Asked("CONNECT", self.path, headers, b"", self.client_address[1]))
+            if authorization and headers.get("proxy-authorization") != authorization:
+                self.send_error(407)
+                return
+            self.send_response(200)
+            self.end_headers()
+            name, port = target.split(":")
+            with socket.create_connection((name, int(port)), timeout=10) as far:
+                back = threading.Thread(target=_relay, args=(far, self.connection))
+                back.start()
+                _relay(self.connection, far)
+                back.join()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with _serving(Handler, None) as host:
+        yield OddServer(host, asked)
+
+
+def _relay(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
 
 
 # --- certificates and tokens ---------------------------------------------------------------------
