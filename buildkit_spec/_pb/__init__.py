@@ -1,7 +1,7 @@
 """BuildKit's messages and services, in a descriptor pool of our own.
 
-One module per file of ``protos/``, each with its typed ``.pyi``; all but the underscored ones,
-``rpc`` and ``timestamp`` are written by ``scripts/gen-protos``. Import the modules, never this package alone::
+One module per file of ``protos/``, each with its typed ``.pyi``, written by ``scripts/gen-protos``.
+By hand are only the underscored ones, ``rpc`` and ``timestamp``. Import the module that is needed::
 
     from buildkit_spec._pb import control, ops
 

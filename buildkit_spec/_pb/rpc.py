@@ -1,4 +1,8 @@
-"""``google.rpc.Status`` and the ``Any`` of its details, of our pool (not those of ``status_pb2``)."""
+"""``google.rpc.Status`` and the ``Any`` of its details, of our pool (not ``status_pb2``'s).
+
+Do not compare an ``Any`` of BuildKit's with ``==``: pure-Python protobuf then looks for its type,
+which is JSON and has none. Compare ``type_url`` and ``value``.
+"""
 
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
