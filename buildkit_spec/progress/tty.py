@@ -1,0 +1,246 @@
+"""The live terminal: what runs now with its last lines, what ended above it, within the screen."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import IO, cast
+
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from buildkit_spec.progress.model import BuildModel
+from buildkit_spec.progress.output import Output
+from buildkit_spec.progress.step import Changes, Step
+from buildkit_spec.progress.text import moved_text, seconds_text
+
+LOG_LINES = 4
+"""Last lines shown of each running step, when the screen has room."""
+
+REFRESH_PER_S = 8
+
+_LOOKS = {
+    "running": ("●", "blue"),
+    "done": ("✓", "green"),
+    "cached": ("✓", "cyan"),
+    "failed": ("✗", "red"),
+    "cancelled": ("◌", "yellow"),
+    "pending": ("·", "dim"),
+}
+"""Sign and style of each state."""
+
+
+class TerminalFace:
+    """Shows builds live through `rich`, and leaves their steps and figures behind.
+
+    Args:
+        output: The terminal.
+        lock: Held while a model changes; rendering takes it too.
+        clock: Seconds of this machine.
+        console: Drawn on instead of one for *output*; for tests.
+        is_animated: Whether a thread redraws; otherwise only `refresh` does.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        lock: threading.RLock,
+        clock: Callable[[], float],
+        *,
+        console: Console | None = None,
+        is_animated: bool = True,
+    ) -> None:
+        self._output = output
+        self._lock = lock
+        self._clock = clock
+        self._began = clock()
+        self._is_fixed_size = console is not None
+        self._console = console or Console(
+            file=cast("IO[str]", output), force_terminal=True, highlight=False, markup=False
+        )
+        self._builds: dict[str, BuildModel] = {}
+        self._ended: set[str] = set()
+        self._is_closed = False
+        self._live = Live(
+            self,
+            console=self._console,
+            auto_refresh=is_animated,
+            refresh_per_second=REFRESH_PER_S,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._fit()
+        self._live.start()
+
+    def show(self, build: str, model: BuildModel, changes: Changes) -> None:
+        """Remember the build; the next redraw shows it."""
+        self._builds[build] = model
+
+    def end(self, build: str, model: BuildModel, changes: Changes) -> None:
+        """Remember that the build is over."""
+        self._builds[build] = model
+        self._ended.add(build)
+
+    def refresh(self) -> None:
+        """Redraw now."""
+        self._live.refresh()
+
+    def close(self) -> None:
+        """Take the live part off the screen and leave every step and the figures in its place."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._live.stop()
+        for name, model in self._builds.items():
+            self._console.print(_grid(_final_rows(name, model)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with self._lock:
+            self._fit()
+            rows = self._rows(console.height - 1)
+        yield _grid(rows)
+
+    def _fit(self) -> None:
+        """Take the size of our own terminal: rich asks only the standard streams."""
+        if self._is_fixed_size:
+            return
+        try:
+            size = os.get_terminal_size(self._output.fileno())
+        except (OSError, ValueError, AttributeError):
+            return
+        if size.columns and size.lines:
+            self._console.size = ConsoleDimensions(size.columns, size.lines)
+
+    def _rows(self, height: int) -> list[Row]:
+        """Return what fits: running steps first, then their output, then what ended last."""
+        sections = [_Section(name, model) for name, model in self._builds.items()]
+        title = _title(sections, self._clock() - self._began)
+        return [title, *_fitted(sections, max(0, height - 1))]
+
+
+class Row:
+    """One line of the screen: a sign, a text cut to the width, and figures at the right."""
+
+    __slots__ = ("figures", "is_log", "sign", "style", "text")
+
+    def __init__(
+        self, sign: str, text: str, figures: str = "", style: str = "", *, is_log: bool = False
+    ) -> None:
+        self.sign = sign
+        self.text = text
+        self.figures = figures
+        self.style = style
+        self.is_log = is_log
+
+
+class _Section:
+    """One build cut into what must be shown and what may."""
+
+    def __init__(self, name: str, model: BuildModel) -> None:
+        steps = model.steps
+        self.name = name
+        self.summary = model.summary()
+        self.running = [one for one in steps if one.state == "running"]
+        self.ended = sorted(
+            (one for one in steps if one.has_ended and _is_shown(one)),
+            key=lambda one: (one.ended_at or 0.0, one.number),
+        )
+
+
+def _is_shown(step: Step) -> bool:
+    return not step.is_internal or step.state in ("failed", "cancelled")
+
+
+def _title(sections: list[_Section], elapsed_s: float) -> Row:
+    summaries = [one.summary for one in sections]
+    total = sum(one.total for one in summaries)
+    ended = total - sum(one.running for one in summaries)
+    cached = sum(one.cached for one in summaries)
+    failed = sum(one.failed for one in summaries)
+    words = [f"building: {ended} of {total} steps"]
+    words += [f"{cached} cached"] if cached else []
+    words += [f"{failed} failed"] if failed else []
+    return Row("", ", ".join(words), seconds_text(elapsed_s), "bold")
+
+
+def _fitted(sections: list[_Section], height: int) -> list[Row]:
+    """Share *height* lines among the sections' heads, running steps, output and ended steps."""
+    heads = sum(1 for one in sections if one.name)
+    running = sum(len(one.running) for one in sections)
+    room = max(0, height - heads - running)
+    talking = [step for one in sections for step in one.running if step.log_tail]
+    logs = min(LOG_LINES, room // len(talking)) if talking else 0
+    room -= sum(min(logs, len(step.log_tail)) for step in talking)
+    rows: list[Row] = []
+    for number, section in enumerate(sections):
+        share = room // (len(sections) - number)
+        ended = section.ended[max(0, len(section.ended) - share) :]
+        room -= len(ended)
+        rows += [Row("", section.name, style="bold")] if section.name else []
+        rows += [_step_row(step) for step in ended]
+        for step in section.running:
+            rows.append(_step_row(step))
+            rows += [
+                Row("", text, style="dim", is_log=True)
+                for text in step.log_tail[max(0, len(step.log_tail) - logs) :]
+                if logs
+            ]
+    if len(rows) <= height:
+        return rows
+    hidden = len(rows) - max(0, height - 1)
+    return [*rows[: max(0, height - 1)], Row("", f"… {hidden} more", style="dim")][:height]
+
+
+def _step_row(step: Step) -> Row:
+    sign, style = _LOOKS[step.state]
+    figures = [moved_text(step)]
+    if step.state == "cached":
+        figures.append("CACHED")
+    elif step.state == "cancelled":
+        figures.append("CANCELED")
+    else:
+        figures.append(seconds_text(step.duration_s))
+    text = f"{step.label}: {step.error}" if step.state == "failed" else step.label
+    return Row(sign, text, "  ".join(one for one in figures if one), style)
+
+
+def _final_rows(name: str, model: BuildModel) -> Iterator[Row]:
+    if name:
+        yield Row("", name, style="bold")
+    for step in model.steps:
+        if _is_shown(step):
+            yield _step_row(step)
+    summary = model.summary()
+    if summary.total:
+        counts = [f"{summary.total} steps"]
+        for count, word in (
+            (summary.cached, "cached"),
+            (summary.failed, "failed"),
+            (summary.cancelled, "cancelled"),
+        ):
+            counts += [f"{count} {word}"] if count else []
+        if summary.slowest is not None:
+            slowest = summary.slowest
+            counts.append(f"slowest {slowest.label} {seconds_text(slowest.duration_s)}")
+        yield Row("", ", ".join(counts), seconds_text(summary.duration_s), "bold")
+
+
+def _grid(rows: Iterator[Row] | list[Row]) -> Table:
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(width=1, no_wrap=True)
+    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_column(justify="right", no_wrap=True)
+    for row in rows:
+        text = f"  {row.text}" if row.is_log else row.text
+        style = row.style if row.is_log or not row.sign else ""
+        grid.add_row(
+            Text(row.sign, row.style),
+            Text(text.expandtabs(4), style),
+            Text(row.figures, row.style if row.sign else "dim"),
+        )
+    return grid
