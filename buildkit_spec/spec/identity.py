@@ -1,0 +1,99 @@
+"""`id` and `tag`: what a spec says, and what it will hold, as short hashes.
+
+Both are sha256 over canonical JSON, cut to 130 bits, in base32: lower-case letters and digits, so
+that they are valid as tags. The JSON's keys are sorted and everything whose order means nothing is
+sorted too; empty lists count as absent.
+
+- `id` stands for what is declared. It is baked into the image and compared inside the container,
+  where neither the files nor the folder are the same: so it covers no contents, no absolute path,
+  and nothing that a registration changes.
+- `tag` covers the id, so an image never carries another id than its tag's, and all contents.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.packages import canonical_python_package
+from buildkit_spec.spec.requirements import RequirementFile
+from buildkit_spec.spec.urls import without_logins
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec.model import ImageSpec
+
+BUILDER_EPOCH = 1
+"""Part of every tag. It goes up when a release makes other bytes of the same spec."""
+
+_LENGTH = 26
+
+
+def short_hash(document: Mapping[str, Any]) -> str:
+    """Return 26 letters and digits for a JSON document."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    digest = hashlib.sha256(canonical.encode("ascii")).digest()
+    return base64.b32encode(digest).decode("ascii").lower()[:_LENGTH]
+
+
+def declared(spec: ImageSpec) -> dict[str, Any]:
+    """Return what counts of what a spec declares.
+
+    Left out: where the image goes (``registry``, ``tag_format``), who builds it and how
+    (``builder``, tools, network, secrets, logins, ``registry_config``), what is installed later
+    (``runtime_packages``), and what a registration fills in (``source_root`` and its copy mode).
+    """
+    base = spec.base_image
+    options, config = spec.builder_options, spec.builder_config
+    document = {
+        "name": spec.name,
+        "python_version": spec.python_version,
+        "base_image": base if base is None or isinstance(base, str) else {"id": base.id},
+        "packages": _set(spec.packages, canonical_python_package),
+        "requirements": _portable(spec.requirements),
+        "conda_packages": _set(spec.conda_packages),
+        "conda_channels": _list(spec.conda_channels),
+        "apt_packages": _set(spec.apt_packages),
+        "cuda": spec.cuda,
+        "cudnn": spec.cudnn,
+        "platform": sorted(spec.platform.split(",")) if spec.platform else None,
+        "pip_index": without_logins(spec.pip_index or "") or None,
+        "pip_extra_index_url": _list(spec.pip_extra_index_url, without_logins),
+        "pip_extra_args": spec.pip_extra_args,
+        "env": dict(spec.env or {}) or None,
+        "commands": _list(spec.commands),
+        # Here an empty list says something: clear what the base has.
+        "entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
+        "copy": _set(spec.copy),
+        "python_exec": spec.python_exec,
+        "user": options.user or None,
+        "workdir": options.workdir or None,
+        "labels": dict(options.labels) or None,
+        "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def closure_digest(files: Sequence[RequirementFile]) -> list[list[str]]:
+    """Return paths and sha256 of a requirements file and what it includes."""
+    return [[file.path, hashlib.sha256(file.content).hexdigest()] for file in files]
+
+
+def _list(values: Sequence[str] | None, form: Callable[[str], str] = str) -> list[str] | None:
+    return [form(value) for value in values] if values else None
+
+
+def _set(values: Sequence[str] | None, form: Callable[[str], str] = str) -> list[str] | None:
+    return sorted({form(value) for value in values}) if values else None
+
+
+def _portable(path: str | None) -> str | None:
+    """Return a path without what differs inside the container: of an absolute one, its name."""
+    if path is None:
+        return None
+    normal = posixpath.normpath(path.replace("\\", "/"))
+    return posixpath.basename(normal) if normal.startswith("/") else normal

@@ -1,0 +1,132 @@
+"""What a spec needs of this machine: files, folders, a default base image. Checked all at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.spec.copy_mode import CopyMode
+from buildkit_spec.spec.modules import loaded_files
+from buildkit_spec.spec.origin import current_directory
+from buildkit_spec.spec.problems import moved
+from buildkit_spec.spec.requirements import RequirementFile, read_closure
+from buildkit_spec.spec.rules import ExactFiles, NamedPaths, NotIgnored
+from buildkit_spec.spec.selection import FileSelection, Rule
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec.model import ImageSpec
+
+
+def material_problems(spec: ImageSpec, env: Mapping[str, str] = os.environ) -> list[Problem]:
+    """Return everything that a spec and its base specs name and this machine does not have.
+
+    Args:
+        spec: The spec; it may stand for the valid part of a wrong one.
+        env: The environment; it may name a default base image.
+    """
+    problems: list[Problem] = []
+    if spec.base_image is None:
+        try:
+            spec.default_base_image(env)
+        except SpecValidationError as error:
+            problems += error.problems
+    elif not isinstance(spec.base_image, str):
+        problems += moved(material_problems(spec.base_image, env), "base_image")
+    problems += _source_problems(spec)
+    for index, path in enumerate(spec.copy or ()):
+        problems += moved(_copy_problems(spec, path), f"copy[{index}]")
+    if spec.requirements is not None:
+        problems += moved(_requirement_problems(spec, spec.requirements), "requirements")
+    if spec.registry_config is not None and not spec.resolve(spec.registry_config).is_file():
+        problems.append(_missing(spec, "registry_config", spec.registry_config))
+    return problems
+
+
+def requirement_files(spec: ImageSpec) -> tuple[RequirementFile, ...]:
+    """Return the spec's requirements file and all it includes; empty when it names none.
+
+    Raises:
+        SpecValidationError: One is missing, or a line cannot be built.
+    """
+    if spec.requirements is None:
+        return ()
+    files, problems = read_closure(spec.resolve(spec.requirements))
+    if problems:
+        raise SpecValidationError(moved(problems, "requirements"))
+    return files
+
+
+def copy_selection(spec: ImageSpec) -> FileSelection | None:
+    """Return the files ``copy`` names, below the spec's root; they keep their relative paths."""
+    if not spec.copy:
+        return None
+    return FileSelection(spec.root, NamedPaths(spec.copy))
+
+
+def source_selection(spec: ImageSpec) -> FileSelection | None:
+    """Return the files of the source root that the copy mode takes; None when there are none."""
+    mode = spec.source_copy_mode
+    if spec.source_root is None or mode in {None, CopyMode.NO_COPY}:
+        return None
+    root = Path(os.path.realpath(spec.resolve(spec.source_root)))
+    modules = spec.loaded_modules
+    if mode is CopyMode.LOADED_MODULES and modules != ():
+        files = loaded_files() if modules is None else modules
+        below = [file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)]
+        rule: Rule = ExactFiles(below)
+    else:
+        rule = NotIgnored(root)
+    return FileSelection(root, rule)
+
+
+def _source_problems(spec: ImageSpec) -> list[Problem]:
+    if spec.source_root is None:
+        if spec.source_copy_mode in {None, CopyMode.NO_COPY}:
+            return []
+        return [
+            Problem("source_copy_mode", "says what to copy, but not from where", "set source_root")
+        ]
+    directory = spec.resolve(spec.source_root)
+    if directory.is_dir():
+        return []
+    if directory.exists():
+        return [Problem("source_root", f"{spec.source_root!r} is no folder", "use copy for a file")]
+    return [_missing(spec, "source_root", spec.source_root)]
+
+
+def _copy_problems(spec: ImageSpec, path: str) -> list[Problem]:
+    place = spec.root
+    for part in path.split("/"):
+        place = place / part
+        if place.is_symlink():
+            where = place.relative_to(spec.root).as_posix()
+            return [
+                Problem(
+                    "",
+                    f"{path!r} leads through the link {where!r}; links are copied, not followed",
+                    f"name what it points to: {os.path.realpath(place)}",
+                )
+            ]
+    if not place.exists():
+        return [_missing(spec, "", path)]
+    if place.is_dir() and not FileSelection(spec.root, NamedPaths([path])).files():
+        return [Problem("", f"{path!r} has no files", "an empty folder cannot be copied")]
+    return []
+
+
+def _requirement_problems(spec: ImageSpec, path: str) -> list[Problem]:
+    if not spec.resolve(path).is_file():
+        return [_missing(spec, "", path)]
+    return read_closure(spec.resolve(path))[1]
+
+
+def _missing(spec: ImageSpec, field: str, path: str) -> Problem:
+    """Return the problem of a missing file; the remedy says so when it is in the current folder."""
+    here = current_directory() / path
+    remedy = ""
+    if here != spec.root / path and here.exists():
+        remedy = f"paths start from the spec's folder: write {os.path.relpath(here, spec.root)}"
+    return Problem(field, f"{path!r} does not exist in {spec.root}", remedy)

@@ -1,0 +1,420 @@
+"""`ImageSpec`: what a container image is to hold."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PrivateAttr, ValidationError, ValidationInfo, field_validator
+
+from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.spec import identity, materials
+from buildkit_spec.spec.copy_mode import CopyMode
+from buildkit_spec.spec.defaults import default_base_image
+from buildkit_spec.spec.dump import plain, shown
+from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
+from buildkit_spec.spec.fields import ImageSpecFields
+from buildkit_spec.spec.laws import broken_laws
+from buildkit_spec.spec.options import image_reference
+from buildkit_spec.spec.origin import Origin
+from buildkit_spec.spec.problems import Refusal, problems_of
+from buildkit_spec.spec.scalars import kind_of
+from buildkit_spec.spec.selection import FileSelection
+from buildkit_spec.values import Platform
+from buildkit_spec.values.secret import FileSecret, SecretSource
+
+_MAX_NESTING = 16
+
+
+class ImageSpec(ImageSpecFields):
+    """What a container image is to hold. It never changes; ``with_*`` methods return new ones.
+
+    Fields and their meaning are flytekit's. Files are looked at when the tag, the name or a build
+    asks for them, not before: inside a container they are not there.
+
+    Relative paths start from the YAML file's folder, or, for a spec made in Python, from the
+    directory that was current at that moment. In the image, copied files keep their relative path
+    below ``/root``.
+
+    Attributes:
+        name: Repository name; lower case.
+        python_version: Such as ``"3.12"``; by default the base image's Python.
+        builder: Name of the builder; by default the registered one of the highest priority.
+        source_root: Folder whose files go to ``/root``, as ``source_copy_mode`` says.
+        source_copy_mode: `CopyMode`; ``auto`` when only a ``source_root`` is given.
+        copy: Files and folders to copy whole, to the same path below ``/root``.
+        env: Environment variables.
+        registry: Registry and account, such as ``ghcr.io/me``; without one nothing is pushed.
+        packages: Python packages (PEP 508).
+        requirements: Requirements file; its name tells its kind, see `RequirementKind`.
+        conda_packages: Conda packages.
+        conda_channels: Where to look for them, in this order.
+        apt_packages: Debian packages.
+        cuda: CUDA version.
+        cudnn: cuDNN version.
+        base_image: Reference, or a spec that is built first; by default Flyte's own image.
+        platform: One or several, joined with commas; see `platforms`.
+        pip_index: URL of the package index used instead of the public one.
+        pip_extra_index_url: URLs of indexes asked beside it.
+        pip_extra_args: Further arguments of the installer, quoted as in a shell.
+        pip_secret_mounts: Pairs of a file here and where the installer finds it.
+        registry_config: Registry settings file.
+        entrypoint: Program and arguments; empty clears the base image's.
+        commands: Shell commands run at the end, each in a step of its own.
+        tag_format: Format of the tag, with ``{spec_hash}``.
+        python_exec: Interpreter to install into.
+        runtime_packages: Python packages installed when the container starts.
+        builder_options: See `BuilderOptions`.
+        builder_config: See `BuilderConfig`.
+
+    Raises:
+        SpecValidationError: A field is unknown or a value is wrong; all problems at once.
+
+    Source: flytekit 1.16 ``image_spec/image_spec.py``.
+    """
+
+    base_image: str | ImageSpec | None = None
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    if not TYPE_CHECKING:  # the fields give the signature
+
+        def __init__(self, **data: Any) -> None:
+            problems = self._fill(data, Origin())
+            if problems:
+                raise SpecValidationError(problems)
+
+    # --- making
+
+    @classmethod
+    def parse(cls, data: Mapping[str, object], origin: Origin) -> tuple[ImageSpec, list[Problem]]:
+        """Return a spec of what is valid in *data*, and everything that is not.
+
+        Args:
+            data: Fields by name; None stands for a field that is not given.
+            origin: Where the spec is made.
+        """
+        spec = cls.__new__(cls)
+        return spec, spec._fill(data, origin)
+
+    @classmethod
+    def make(cls, data: Mapping[str, object], origin: Origin) -> ImageSpec:
+        """Return the spec of *data*; see `parse`.
+
+        Raises:
+            SpecValidationError: There are problems; all of them.
+        """
+        spec, problems = cls.parse(data, origin)
+        if problems:
+            raise SpecValidationError(problems)
+        return spec
+
+    @classmethod
+    def from_yaml(cls, source: str | os.PathLike[str]) -> ImageSpec:
+        """Read a YAML file, or YAML text.
+
+        Args:
+            source: A path; or text, if it has a line break or names no file.
+
+        Raises:
+            SpecError: The file cannot be read, is no YAML, or the spec is wrong: then all problems
+                at once, each with line and column, missing files too.
+        """
+        from buildkit_spec.spec.yaml_file import read_spec
+
+        return read_spec(source)
+
+    @classmethod
+    def from_env(cls, *, pinned_packages: Sequence[str] | None = None, **fields: Any) -> ImageSpec:
+        """Return a spec with this process' Python, and packages pinned to what is installed here.
+
+        Args:
+            pinned_packages: Names of installed packages.
+            **fields: Fields of the spec, but not ``python_version``.
+
+        Raises:
+            SpecValidationError: A package is not installed, or a field is wrong.
+        """
+        from importlib.metadata import PackageNotFoundError, version
+
+        problems, pinned = [], []
+        if fields.get("python_version") is not None:
+            problems.append(
+                Problem("python_version", "can not be used with `from_env`", "leave it out")
+            )
+        for package in pinned_packages or ():
+            try:
+                pinned.append(f"{package}=={version(package)}")
+            except (PackageNotFoundError, ValueError):
+                problems.append(Problem("pinned_packages", f"{package!r} is not installed here"))
+        if problems:
+            raise SpecValidationError(problems)
+        fields["python_version"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return cls(**fields).with_packages(pinned)
+
+    def replace(self, **changes: Any) -> ImageSpec:
+        """Return the spec with other values; None takes a field out.
+
+        Raises:
+            SpecValidationError: A field is unknown or a value is wrong; all problems at once.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return self.make({**given, **changes}, self._origin)
+
+    def force_push(self) -> ImageSpec:
+        """Return the spec with the wish to build and push even when the image is there."""
+        return self._moved(replace(self._origin, is_forced=True))
+
+    def with_packages(self, packages: str | Sequence[str]) -> ImageSpec:
+        """Return the spec with more Python packages."""
+        return self._extended("packages", packages)
+
+    def with_apt_packages(self, apt_packages: str | Sequence[str]) -> ImageSpec:
+        """Return the spec with more Debian packages."""
+        return self._extended("apt_packages", apt_packages)
+
+    def with_conda_packages(
+        self, conda_packages: str | Sequence[str], channels: str | Sequence[str] = ()
+    ) -> ImageSpec:
+        """Return the spec with more conda packages, and channels to look for them in."""
+        more = self._extended("conda_packages", conda_packages)
+        return more._extended("conda_channels", channels) if channels else more
+
+    def with_commands(self, commands: str | Sequence[str]) -> ImageSpec:
+        """Return the spec with more commands."""
+        return self._extended("commands", commands)
+
+    def with_copy(self, src: str | Sequence[str]) -> ImageSpec:
+        """Return the spec with more files or folders to copy."""
+        return self._extended("copy", src)
+
+    def with_runtime_packages(self, runtime_packages: str | Sequence[str]) -> ImageSpec:
+        """Return the spec with more packages that are installed when the container starts."""
+        return self._extended("runtime_packages", runtime_packages)
+
+    def with_requirements(self, requirements: str | os.PathLike[str]) -> ImageSpec:
+        """Return the spec with another requirements file."""
+        return self.replace(requirements=requirements)
+
+    def with_env(self, env: Mapping[str, str]) -> ImageSpec:
+        """Return the spec with more environment variables, or other values of those it has."""
+        return self.replace(env={**(self.env or {}), **env})
+
+    def with_builder_options(self, builder_options: Mapping[str, Any]) -> ImageSpec:
+        """Return the spec with more builder options, or other values of those it has."""
+        given = plain(self.builder_options)
+        return self.replace(builder_options={**given, **plain(builder_options)})
+
+    # --- identity
+
+    @cached_property
+    def id(self) -> str:
+        """What stands for the spec inside its image: 26 letters and digits; see `identity`."""
+        return identity.short_hash(identity.declared(self))
+
+    @property
+    def tag(self) -> str:
+        """The image's tag: covers what is declared and all contents. See `identity`.
+
+        The files are read every time, so that a change is never missed: keep the value where one
+        answer must hold.
+
+        Raises:
+            SpecValidationError: Files are missing; all of them.
+            SpecError: A file cannot be read.
+        """
+        spec_hash = identity.short_hash(self._contents())
+        return self.tag_format.format(spec_hash=spec_hash) if self.tag_format else spec_hash
+
+    def image_name(self) -> str:
+        """Return registry, name and tag; see `tag` for cost and errors."""
+        name = f"{self.name}:{self.tag}"
+        return f"{self.registry}/{name}" if self.registry else name
+
+    def is_container(self) -> bool:
+        """Whether this process runs in the spec's image, or in no image at all.
+
+        Guards imports of what only this image holds; see `is_inside`.
+        """
+        return is_inside(self.id)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    # --- what a build asks
+
+    @property
+    def root(self) -> Path:
+        """Directory that relative paths start from, absolute."""
+        return self._origin.root
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether to build and push even when the image is there.
+
+        Raises:
+            SpecError: ``FLYTE_FORCE_PUSH_IMAGE_SPEC`` says neither true nor false.
+        """
+        return self._origin.is_forced or flag(FORCE_PUSH)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the spec was made."""
+        return self._origin
+
+    @property
+    def loaded_modules(self) -> tuple[Path, ...] | None:
+        """Files of the modules loaded with the spec; None when only the process knows."""
+        return self._origin.modules
+
+    def with_modules(self, files: tuple[Path, ...]) -> ImageSpec:
+        """Return the spec, and its base specs, with the files of the modules loaded with it."""
+        base = self.base_image
+        spec = (
+            self.replace(base_image=base.with_modules(files))
+            if isinstance(base, ImageSpec)
+            else self
+        )
+        return spec._moved(replace(self._origin, modules=files))
+
+    def resolve(self, path: str) -> Path:
+        """Return a path of the spec as an absolute one; ``~`` is the user's home."""
+        return self.root / Path(path).expanduser()
+
+    def platforms(self, machine: str | None = None) -> tuple[Platform, ...]:
+        """Return what the image runs on, at least one.
+
+        By default ``linux/amd64``, also on other machines; for a registry on this machine
+        (``localhost:``) its own kind when that is arm64.
+
+        Args:
+            machine: This machine's kind as ``uname -m`` has it; by default it is asked.
+        """
+        if self.platform:
+            return tuple(map(Platform.parse, self.platform.split(",")))
+        if machine is None:
+            machine = os.uname().machine if hasattr(os, "uname") else ""
+        is_local = (self.registry or "").startswith("localhost:")
+        is_arm = machine.lower() in {"arm64", "aarch64"}
+        return (Platform("linux", "arm64" if is_local and is_arm else "amd64"),)
+
+    def default_base_image(self, env: Mapping[str, str] = os.environ) -> str:
+        """Return the base image when the spec names none.
+
+        Raises:
+            SpecValidationError: There is none with the spec's Python.
+        """
+        return default_base_image(self.python_version or "", env)
+
+    def copy_selection(self) -> FileSelection | None:
+        """Return the files ``copy`` names; None when it names none."""
+        return materials.copy_selection(self)
+
+    def source_selection(self) -> FileSelection | None:
+        """Return the files of the source root; None when none are to be copied."""
+        return materials.source_selection(self)
+
+    def secret_sources(self) -> dict[str, SecretSource]:
+        """Return where the secrets of the build steps come from, by id.
+
+        Returns:
+            ``pip-0``, ``pip-1`` … for ``pip_secret_mounts``, and the ids of
+            ``builder_options.secrets``; paths are absolute.
+        """
+        sources: dict[str, SecretSource] = {
+            f"pip-{index}": FileSecret(source)
+            for index, (source, _) in enumerate(self.pip_secret_mounts or ())
+        }
+        sources.update(self.builder_options.secrets)
+        return {
+            id: FileSecret(str(self.resolve(source.path)))
+            if isinstance(source, FileSecret)
+            else source
+            for id, source in sources.items()
+        }
+
+    # --- text
+
+    def to_yaml(self) -> str:
+        """Return the spec as YAML: the fields that were given, with logins in URLs as they are."""
+        import yaml
+
+        return yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True)
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return list(shown(plain(self)).items())
+
+    # --- inside
+
+    @field_validator("base_image", mode="plain")
+    @classmethod
+    def _read_base(cls, value: object, info: ValidationInfo) -> str | ImageSpec:
+        if isinstance(value, ImageSpec):
+            return value
+        if isinstance(value, Mapping):
+            depth, inner = 0, value.get("base_image")
+            while isinstance(inner, Mapping):
+                depth, inner = depth + 1, inner.get("base_image")
+                if depth > _MAX_NESTING:
+                    raise Refusal(f"is nested more than {_MAX_NESTING} deep")
+            spec, problems = cls.parse(value, info.context or Origin())
+            if problems:
+                raise Refusal(problems=problems)
+            return spec
+        if not isinstance(value, str):
+            raise Refusal(f"is {kind_of(value)}, neither text nor a spec", "write python:3.12-slim")
+        return value if value == "scratch" else image_reference(value)
+
+    def _fill(self, data: Mapping[str, object], origin: Origin) -> list[Problem]:
+        """Take the valid fields of *data* and return the problems of all others, in field order."""
+        validate = type(self).__pydantic_validator__.validate_python
+        order = list(type(self).model_fields)
+        given = {name: value for name, value in data.items() if value is not None}
+        problems: list[Problem] = []
+        try:
+            validate(given, self_instance=self, context=origin)
+        except ValidationError as error:
+            problems = problems_of(error, order)
+            wrong = {_top(problem) for problem in problems}
+            given = {name: value for name, value in given.items() if name not in wrong}
+            validate(given, self_instance=self, context=origin)
+        self._origin = origin
+        if self.source_root is not None and self.source_copy_mode is None:
+            self.__dict__["source_copy_mode"] = CopyMode.LOADED_MODULES
+        problems += broken_laws(self, {_top(problem) for problem in problems})
+        places = {name: index for index, name in enumerate(order)}
+        return sorted(problems, key=lambda problem: places.get(_top(problem), len(places)))
+
+    def _extended(self, field: str, more: str | Sequence[str]) -> ImageSpec:
+        values = (*(getattr(self, field) or ()), *([more] if isinstance(more, str) else more))
+        return self.replace(**{field: values})
+
+    def _moved(self, origin: Origin) -> ImageSpec:
+        spec = self.model_copy()
+        spec._origin = origin
+        return spec
+
+    def _contents(self) -> dict[str, Any]:
+        problems = materials.material_problems(self)
+        if problems:
+            raise SpecValidationError(problems)
+        base = self.base_image
+        copied, source = self.copy_selection(), self.source_selection()
+        return {
+            "epoch": identity.BUILDER_EPOCH,
+            "id": self.id,
+            "base": base.tag if isinstance(base, ImageSpec) else base or self.default_base_image(),
+            "requirements": identity.closure_digest(materials.requirement_files(self)),
+            "copy": copied.digest() if copied else None,
+            "source": source.digest() if source else None,
+        }
+
+
+def _top(problem: Problem) -> str:
+    """Return the field of the spec that a problem is about."""
+    return problem.field.partition(".")[0].partition("[")[0]

@@ -1,0 +1,178 @@
+"""`BuilderOptions` and `BuilderConfig`: what a spec says to the builder itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
+
+from buildkit_spec.errors import InvalidReferenceError, SpecValidationError
+from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.frozen import FrozenDict
+from buildkit_spec.spec.problems import Refusal, problems_of
+from buildkit_spec.spec.scalars import any_text, choice, kind_of, line, mapping_of, path, switch
+from buildkit_spec.values import Reference
+from buildkit_spec.values.secret import EnvSecret, FileSecret, SecretSource
+
+_USER = re.compile(r"^[a-z_0-9][a-z0-9_.-]*(:[a-z_0-9][a-z0-9_.-]*)?$", re.IGNORECASE)
+_SECRET_ID = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_VERSION = re.compile(r"^\d+\.\d+\.\d+$")
+
+
+def image_reference(value: object) -> str:
+    """Return the reference of an image as it was written.
+
+    Raises:
+        Refusal: It is not one.
+    """
+    written = line(value)
+    try:
+        Reference.parse(written)
+    except InvalidReferenceError as error:
+        raise Refusal(f"{written!r} is no image: {error.rule}", error.remedy) from error
+    return written
+
+
+def absolute_path(value: object) -> str:
+    """Return a path inside the image.
+
+    Raises:
+        Refusal: It is not absolute.
+    """
+    written = path(value)
+    if not written.startswith("/") or ".." in written.split("/"):
+        raise Refusal(f"{written!r} is no absolute path", f"write /root/{written.lstrip('./')}")
+    return written
+
+
+def secret_source(value: object) -> SecretSource:
+    """Read where a secret comes from: ``file:path`` or ``env:NAME``.
+
+    Raises:
+        Refusal: It is neither; what was written is not shown, it may be the secret itself.
+    """
+    if isinstance(value, (FileSecret, EnvSecret)):
+        return value
+    kind, _, rest = line(value).partition(":")
+    if kind == "file" and rest:
+        return FileSecret(rest)
+    if kind == "env" and _VARIABLE.match(rest):
+        return EnvSecret(rest)
+    raise Refusal("says no source", "write file:path or env:NAME; never the secret itself")
+
+
+def _secret_id(value: object) -> str:
+    name = line(value)
+    if not _SECRET_ID.match(name):
+        raise Refusal("is no secret id", "letters, digits and _ . - only, as NPM_TOKEN")
+    if name.startswith(("pip-", "buildkit-spec")):
+        raise Refusal("begins with a word the builder uses itself", "take another id")
+    return name
+
+
+def _user(value: object) -> str:
+    name = line(value)
+    if not _USER.match(name):
+        raise Refusal(f"{name!r} is no user", "write a name or number, with :group if need be")
+    return name
+
+
+def _version(value: object) -> str:
+    version = line(value)
+    if not _VERSION.match(version):
+        raise Refusal(f"{version!r} is no exact version", f"write {UV_VERSION}")
+    return version
+
+
+_M = TypeVar("_M", bound="_Model")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    if not TYPE_CHECKING:  # the fields give the signature
+
+        def __init__(self, **data: Any) -> None:
+            try:
+                super().__init__(**{key: one for key, one in data.items() if one is not None})
+            except ValidationError as error:
+                # The cause would show the values, which may be secret.
+                raise SpecValidationError(problems_of(error, type(self).model_fields)) from None
+
+    @classmethod
+    def read(cls: type[_M], value: object) -> _M:
+        """Read a mapping, or take an instance as it is.
+
+        Raises:
+            Refusal: A key is unknown or a value is wrong; all of them at once.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, Mapping):
+            raise Refusal(f"is {kind_of(value)}, not a mapping", "write {key: value}")
+        try:
+            return cls(**{str(key): one for key, one in value.items()})
+        except SpecValidationError as error:
+            raise Refusal(problems=error.problems) from error
+
+
+class BuilderOptions(_Model):
+    """What else the image holds and how its steps run: ``builder_options`` of a spec.
+
+    Attributes:
+        user: User the image runs as, name or number, with ``:group`` or not; made when the base
+            has none of that name; owns the copied files. By default the base image's.
+        workdir: Working directory of the image, absolute; by default ``/root``.
+        labels: Labels of the image, by key.
+        network: Network of the build steps: ``default`` (a network of the build's own), ``host``
+            or ``none``. By default what the builder is set to.
+        secrets: What ``commands`` find at ``/run/secrets/<id>``, by id, while they run:
+            ``file:path`` or ``env:NAME``. Not part of the image or of its tag.
+        ssh: Whether ``commands`` may use this machine's ssh agent.
+        no_cache: Whether to run every step anew.
+
+    Raises:
+        SpecValidationError: A key is unknown or a value is wrong; all problems at once.
+    """
+
+    user: Annotated[str, PlainValidator(_user)] = ""
+    workdir: Annotated[str, PlainValidator(absolute_path)] = ""
+    labels: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = FrozenDict()
+    network: Annotated[
+        Literal["", "default", "host", "none"], PlainValidator(choice("default", "host", "none"))
+    ] = ""
+    secrets: Annotated[
+        Mapping[str, SecretSource], PlainValidator(mapping_of(_secret_id, secret_source))
+    ] = FrozenDict()
+    ssh: Annotated[bool, PlainValidator(switch)] = False
+    no_cache: Annotated[bool, PlainValidator(switch)] = False
+
+
+class BuilderConfig(_Model):
+    """Where the builder's own tools come from: ``builder_config`` of a spec.
+
+    Attributes:
+        uv: ``wheel`` (fetched on this machine and sent), ``image`` (`uv_image`) or ``base`` (the
+            base image holds it). By default ``image`` when `uv_image` is set, else ``wheel``.
+        uv_image: Image that holds the program at ``/uv``.
+        uv_version: Version of the wheel, exact.
+        micromamba_image: Image that holds micromamba, for conda packages.
+
+    Raises:
+        SpecValidationError: A key is unknown or a value is wrong; all problems at once.
+    """
+
+    uv: Annotated[
+        Literal["wheel", "image", "base"], PlainValidator(choice("wheel", "image", "base"))
+    ] = "wheel"
+    uv_image: Annotated[str, PlainValidator(image_reference)] = ""
+    uv_version: Annotated[str, PlainValidator(_version)] = UV_VERSION
+    micromamba_image: Annotated[str, PlainValidator(image_reference)] = ""
+
+    def model_post_init(self, _context: Any) -> None:
+        """Take the image as soon as one is named."""
+        if self.uv_image and "uv" not in self.model_fields_set:
+            self.__dict__["uv"] = "image"

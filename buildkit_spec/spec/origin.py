@@ -1,0 +1,31 @@
+"""`Origin`: what a spec knows about where it was made; not part of what it says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+def current_directory() -> Path:
+    """Return the current directory; the root when it has been removed."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.sep)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a spec was made.
+
+    Attributes:
+        root: Directory its relative paths start from, absolute: the YAML file's folder, or for a
+            spec made in Python the current directory at that moment.
+        is_forced: Whether ``force_push()`` was called on it.
+        modules: Files of the Python modules that were loaded with it; None asks the process.
+    """
+
+    root: Path = field(default_factory=current_directory)
+    is_forced: bool = False
+    modules: tuple[Path, ...] | None = None

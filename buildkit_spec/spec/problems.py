@@ -1,0 +1,132 @@
+"""From a value that breaks a rule to a problem that says where, what, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from buildkit_spec.errors import Problem, SpecValidationError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+UNKNOWN_FIELD = "unknown field"
+"""How the message about a field that does not exist begins."""
+
+_MEANT = {
+    "apt": "apt_packages",
+    "base": "base_image",
+    "channels": "conda_channels",
+    "cmd": "entrypoint",
+    "conda": "conda_packages",
+    "dependencies": "packages",
+    "environment": "env",
+    "extra_index_url": "pip_extra_index_url",
+    "from": "base_image",
+    "image": "base_image",
+    "index_url": "pip_index",
+    "labels": "builder_options: {labels: …}",
+    "network": "builder_options: {network: …}",
+    "pip": "packages",
+    "pip_index_url": "pip_index",
+    "pip_packages": "packages",
+    "platforms": "platform",
+    "python": "python_version",
+    "repository": "name",
+    "run": "commands",
+    "secrets": "builder_options: {secrets: …}",
+    "source": "source_root",
+    "ssh": "builder_options: {ssh: true}",
+    "tag": "tag_format",
+    "user": "builder_options: {user: …}",
+    "workdir": "builder_options: {workdir: …}",
+}
+"""What people write, and what it is called here."""
+
+
+class Refusal(ValueError):
+    """A value breaks its rules. It stays inside this room and becomes problems of a field.
+
+    Attributes:
+        problems: All of them; their fields are paths relative to the value.
+    """
+
+    def __init__(
+        self, message: str = "", remedy: str = "", *, problems: Iterable[Problem] = ()
+    ) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (Problem("", message, remedy),)
+
+
+class Problems(list[Problem]):
+    """Problems as they are found."""
+
+    @contextmanager
+    def under(self, path: str) -> Iterator[None]:
+        """Take what the block refuses as problems of *path*, and go on."""
+        try:
+            yield
+        except Refusal as refusal:
+            self.extend(moved(refusal.problems, path))
+
+    def refuse(self) -> None:
+        """Refuse, if anything was found.
+
+        Raises:
+            Refusal: With every problem found.
+        """
+        if self:
+            raise Refusal(problems=self)
+
+
+def join(parent: str, child: str) -> str:
+    """Return the path of *child* (a key or ``[index]``) in *parent*."""
+    return f"{parent}{child}" if not parent or not child or child[0] == "[" else f"{parent}.{child}"
+
+
+def moved(problems: Iterable[Problem], path: str) -> list[Problem]:
+    """Return *problems* with their fields seen from where *path* begins."""
+    return [replace(problem, field=join(path, problem.field)) for problem in problems]
+
+
+def unknown_field(name: object, known: Collection[str]) -> Problem:
+    """Return the problem of a field that does not exist, with the one that was meant if any.
+
+    Args:
+        name: The key as it was written.
+        known: The fields there are.
+    """
+    from difflib import get_close_matches  # only wrong specs pay for it
+
+    if not isinstance(name, str):
+        return Problem(str(name), f"{UNKNOWN_FIELD}: its name is not text", "")
+    lower = name.strip().lower().replace("-", "_")
+    close = get_close_matches(lower, known, n=1, cutoff=0.7)
+    meant = lower if lower in known else (close[0] if close else _MEANT.get(lower, ""))
+    if meant.partition(":")[0] not in known:
+        meant = ""
+    remedy = f"did you mean {meant}?" if meant else f"one of: {', '.join(sorted(known))}"
+    return Problem(name, UNKNOWN_FIELD, remedy)
+
+
+def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]:
+    """Translate pydantic's findings about one model.
+
+    Args:
+        error: From the model's validator.
+        known: The model's fields.
+    """
+    found: list[Problem] = []
+    for detail in error.errors(include_url=False, include_input=False):
+        field = str(detail["loc"][0]) if detail["loc"] else ""
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, (Refusal, SpecValidationError)):
+            found += moved(cause.problems, field)
+        elif detail["type"] in {"extra_forbidden", "invalid_key"}:
+            found.append(unknown_field(detail["loc"][0], known))
+        else:
+            message = str(detail["msg"])
+            found.append(Problem(field, message[:1].lower() + message[1:]))
+    return found

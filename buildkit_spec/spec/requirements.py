@@ -1,0 +1,158 @@
+"""Requirement files with everything they include."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from buildkit_spec.errors import Problem
+from buildkit_spec.spec.packages import refuse_local
+from buildkit_spec.spec.problems import Refusal
+from buildkit_spec.spec.urls import has_login
+
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+_INCLUDE = re.compile(r"^(?:-r|-c|--requirements?|--constraints?)(?:\s*=\s*|\s*)(?P<target>.+)$")
+_EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s*)(?P<target>.+)$")
+_OPTION = re.compile(r"^-")
+
+
+class RequirementKind(Enum):
+    """How a requirements file is to be understood; told by its name, as flytekit does.
+
+    Attributes:
+        TEXT: Lines of pip's format.
+        UV_LOCK: ``uv.lock`` with the ``pyproject.toml`` beside it.
+        POETRY_LOCK: ``poetry.lock`` with the ``pyproject.toml`` beside it.
+        PYLOCK: ``pylock.toml`` or ``pylock.<name>.toml`` (PEP 751).
+        PYPROJECT: ``pyproject.toml``.
+    """
+
+    TEXT = "text"
+    UV_LOCK = "uv.lock"
+    POETRY_LOCK = "poetry.lock"
+    PYLOCK = "pylock.toml"
+    PYPROJECT = "pyproject.toml"
+
+    @classmethod
+    def of(cls, path: str) -> RequirementKind:
+        """Return the kind of the file *path* names."""
+        name = re.split(r"[/\\]", path)[-1]
+        if re.match(r"^pylock\.([^.]+\.)?toml$", name):
+            return cls.PYLOCK
+        return next((kind for kind in cls if kind.value == name), cls.TEXT)
+
+    @property
+    def has_project(self) -> bool:
+        """Whether the ``pyproject.toml`` beside it belongs to it."""
+        return self in {RequirementKind.UV_LOCK, RequirementKind.POETRY_LOCK}
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementFile:
+    """One file of a closure.
+
+    Attributes:
+        path: Relative to the folder that holds all files of the closure, with ``/``: in a
+            directory laid out like this the includes find each other.
+        content: Its bytes.
+        is_root: Whether the spec names it; the others are included by it.
+    """
+
+    path: str
+    content: bytes
+    is_root: bool = False
+
+
+def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]]:
+    """Read a requirements file and all it includes.
+
+    Args:
+        file: Absolute path of the file a spec names.
+
+    Returns:
+        The files, the one named first, the others by path; and what is wrong with them, each
+        problem naming file and line, its field empty.
+    """
+    file = Path(os.path.normpath(file))
+    kind = RequirementKind.of(file.name)
+    contents: dict[Path, bytes] = {}
+    problems: list[Problem] = []
+    pending = [(file, "")]
+    if kind.has_project:
+        pending.append((file.with_name("pyproject.toml"), f"{file.name} needs it beside it"))
+    while pending:
+        path, why = pending.pop()
+        if path in contents:
+            continue
+        try:
+            contents[path] = path.read_bytes()
+        except OSError as error:
+            problems.append(_unreadable(path, why, error))
+            continue
+        if kind is RequirementKind.TEXT:
+            text = contents[path].decode(errors="replace")
+            for number, line in _logical_lines(text):
+                include = _checked(line, f"{path.name}:{number}", problems)
+                if include:
+                    included = Path(os.path.normpath(path.parent / include))
+                    pending.append((included, f"{path.name}:{number} includes it"))
+    top = os.path.commonpath([path.parent for path in contents] or [file.parent])
+    files = sorted(
+        (
+            RequirementFile(Path(path).relative_to(top).as_posix(), content, path == file)
+            for path, content in contents.items()
+        ),
+        key=lambda one: (not one.is_root, one.path),
+    )
+    return tuple(files), problems
+
+
+def _unreadable(path: Path, why: str, error: OSError) -> Problem:
+    reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
+    return Problem("", f"{path} {reason}" + (f" ({why})" if why else ""))
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines without comments, those that end with a backslash joined, with their number.
+
+    Source: pip documentation, *Requirements File Format*.
+    """
+    joined, first = "", 0
+    for number, raw in enumerate([*text.splitlines(), ""], start=1):
+        first = first or number
+        if raw.endswith("\\") and not raw.lstrip().startswith("#"):
+            joined += raw[:-1]
+            continue
+        line = _COMMENT.sub("", joined + raw).strip()
+        if line:
+            yield first, line
+        joined, first = "", 0
+
+
+def _checked(line: str, place: str, problems: list[Problem]) -> str:
+    """Note what is wrong with one line; return the local file it includes, or nothing."""
+    if has_login(line):
+        problems.append(
+            Problem(
+                "",
+                f"{place} holds a login, which would stay in the build's history",
+                "write the URL without it, and mount a .netrc with pip_secret_mounts",
+            )
+        )
+    include = _INCLUDE.match(line)
+    if include:
+        target = include["target"].strip().strip("\"'")
+        return "" if re.match(r"^https?://", target) else target
+    editable = _EDITABLE.match(line)
+    if editable is None and _OPTION.match(line):
+        return ""
+    try:
+        refuse_local(editable["target"].strip() if editable else line)
+    except Refusal as refusal:
+        problem = refusal.problems[0]
+        problems.append(Problem("", f"{place}: {problem.message}", problem.remedy))
+    return ""

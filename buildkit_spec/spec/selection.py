@@ -1,0 +1,181 @@
+"""`FileSelection`: the files of a folder that go into an image.
+
+The tag hashes a selection and the session sends it: both see the same list, made once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+from buildkit_spec.errors import SpecError
+
+MODE_MASK = 0o755
+"""Permission bits that count. Write permission for group and others comes from the umask of whoever
+checked the files out, so it is neither hashed nor meant to be sent."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Rule(Protocol):
+    """Says which files belong to a selection. Paths are relative, with ``/``."""
+
+    def enters(self, path: str) -> bool:
+        """Whether anything below the directory *path* may belong."""
+
+    def takes(self, path: str) -> bool:
+        """Whether the file or link *path* belongs, its directory having been entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedFile:
+    """One entry of a selection.
+
+    Attributes:
+        path: Relative to the selection's root, with ``/``.
+        kind: What it is; links are never followed.
+        mode: Permission bits within `MODE_MASK`; 0 for a link.
+        size_bytes: Content length; 0 for directories and links.
+        target: Where a link points, as it stands in the link; else empty.
+    """
+
+    path: str
+    kind: Literal["file", "directory", "symlink"]
+    mode: int = 0
+    size_bytes: int = 0
+    target: str = ""
+
+
+class FileSelection:
+    """The files below *root* that *rule* takes, and the directories they are in.
+
+    Directories without such a file do not belong: version control would not bring them to another
+    machine. Sockets, pipes and devices never belong.
+
+    Args:
+        root: An existing directory.
+        rule: Says which files belong.
+    """
+
+    def __init__(self, root: Path, rule: Rule) -> None:
+        self.root = root
+        self._rule = rule
+
+    def __repr__(self) -> str:
+        return f"FileSelection({str(self.root)!r})"
+
+    def files(self) -> list[SelectedFile]:
+        """Return every entry, sorted by path; a directory comes before what is in it.
+
+        The folder is walked the first time only.
+
+        Raises:
+            SpecError: A directory cannot be read, or a name is not UTF-8.
+        """
+        return list(self._entries.values())
+
+    def accepts(self, path: str, is_dir: bool) -> bool:
+        """Whether the entry *path* (relative, with ``/``) belongs.
+
+        Raises:
+            SpecError: See `files`.
+        """
+        entry = self._entries.get(path)
+        return entry is not None and (entry.kind == "directory") == is_dir
+
+    def digest(self) -> str:
+        """Return a sha256 (hex) of paths, kinds, modes, contents and link targets.
+
+        Not of owners and times, and not of the root's own path: the same in any folder. Every
+        part is preceded by its length, so no two selections give the same bytes.
+
+        Raises:
+            SpecError: A file cannot be read.
+        """
+        whole = hashlib.sha256()
+        for entry in self.files():
+            content = self._content_digest(entry) if entry.kind == "file" else b""
+            for part in (
+                entry.kind.encode(),
+                entry.path.encode(),
+                b"%o" % entry.mode,
+                entry.target.encode(),
+                content,
+            ):
+                whole.update(len(part).to_bytes(8, "big"))
+                whole.update(part)
+        return whole.hexdigest()
+
+    @cached_property
+    def _entries(self) -> dict[str, SelectedFile]:
+        found = {entry.path: entry for entry in self._walk()}
+        for path in list(found):
+            parent = path.rpartition("/")[0]
+            while parent and parent not in found:
+                found[parent] = self._directory(parent)
+                parent = parent.rpartition("/")[0]
+        return {path: found[path] for path in sorted(found, key=lambda path: path.split("/"))}
+
+    def _walk(self) -> Iterator[SelectedFile]:
+        pending = [""]
+        while pending:
+            directory = pending.pop()
+            for item in self._listed(directory):
+                path = f"{directory}/{item.name}" if directory else item.name
+                if item.is_dir(follow_symlinks=False):
+                    if self._rule.enters(path):
+                        pending.append(path)
+                elif self._rule.takes(path) and (entry := self._entry(path, item)):
+                    yield entry
+
+    def _listed(self, directory: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.root / directory) as items:
+                return list(items)
+        except OSError as error:
+            raise _unreadable(self.root / directory, error) from error
+
+    def _entry(self, path: str, item: os.DirEntry[str]) -> SelectedFile | None:
+        try:
+            path.encode()
+            status = item.stat(follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                target = str(Path(item.path).readlink())
+                target.encode()
+                return SelectedFile(path, "symlink", target=target)
+        except OSError as error:
+            raise _unreadable(Path(item.path), error) from error
+        except UnicodeEncodeError as error:
+            raise SpecError(
+                f"a file name is not UTF-8: {os.fsencode(path)!r} in {self.root}",
+                remedy="rename it, or name what it is beside it instead of the whole folder",
+            ) from error
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return SelectedFile(path, "file", status.st_mode & MODE_MASK, status.st_size)
+
+    def _directory(self, path: str) -> SelectedFile:
+        try:
+            return SelectedFile(path, "directory", (self.root / path).stat().st_mode & MODE_MASK)
+        except OSError as error:
+            raise _unreadable(self.root / path, error) from error
+
+    def _content_digest(self, entry: SelectedFile) -> bytes:
+        content = hashlib.sha256()
+        try:
+            with (self.root / entry.path).open("rb") as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    content.update(chunk)
+        except OSError as error:
+            raise _unreadable(self.root / entry.path, error) from error
+        return content.digest()
+
+
+def _unreadable(path: Path, error: OSError) -> SpecError:
+    return SpecError(f"cannot read {path}: {(error.strerror or str(error)).lower()}")
