@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec import ImageSpec, RequirementKind
 
 _NOT_YET = {
     "conda_packages": "install it through packages, or use a base image with conda",
@@ -29,11 +29,15 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 def unsupported_problems(spec: ImageSpec) -> list[Problem]:
     """Return a problem for every field set that this release cannot honour: none is ignored."""
-    return [
+    problems = [
         Problem(field, "is not supported yet", remedy)
         for field, remedy in _NOT_YET.items()
         if getattr(spec, field)
     ]
+    if spec.requirements and RequirementKind.of(spec.requirements) is RequirementKind.POETRY_LOCK:
+        remedy = "poetry export --output requirements.txt, and name that file"
+        problems.append(Problem("requirements", "poetry.lock is not supported yet", remedy))
+    return problems
 
 
 def probe_problems(context: Context) -> list[Problem]:

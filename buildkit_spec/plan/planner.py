@@ -104,11 +104,10 @@ def _base(
     named = context.spec.base_image
     if named == "scratch":
         return Stage(f"{context.prefix}base", "base_image", llb.scratch()), ImageConfig()
-    if isinstance(named, str):
-        reference = Reference.parse(named)
-    else:
-        assert named is not None, "the builder fills the default base image in"
+    if isinstance(named, ImageSpec):
         reference = bases[named.image_name()]
+    else:
+        reference = Reference.parse(named or context.spec.default_base_image())
     resolved = questions.resolve_image(reference, context.platform)
     config = ImageConfig.parse(resolved.config, origin=reference.familiar)
     state = llb.image(

@@ -71,9 +71,7 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
         for name, selection in selections.items():
             if selection is not None:
                 directories[f"{prefix}{name}"] = selection
-        for index, (path, _) in enumerate(member.pip_secret_mounts or ()):
-            secrets[f"{prefix}pip-{index}"] = FileSecret(str(path))
-        for name, source in member.builder_options.secrets.items():
+        for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
         if member.packages or member.requirements:
             index_url = member.pip_index or settings.index

@@ -36,7 +36,7 @@ def plan_document(name: str, plan: Plan) -> dict[str, object]:
                     {"name": stage.name, "field": stage.field, "after": list(stage.after)}
                     for stage in one.stages
                 ],
-                "graph": one.state.marshal(platform=one.platform).to_json(),
+                "graph": json.loads(one.state.marshal(platform=one.platform).to_json()),
                 "config": _config_document(one.config),
             }
             for one in plan.platforms
