@@ -33,10 +33,12 @@ def helper_key(host: str) -> str:
 
 
 def split_port(netloc: str) -> tuple[str, int | None]:
-    """Split ``host[:port]`` or ``[v6]:port``; the brackets go, an absent port is None."""
+    """Split ``host[:port]``, ``[v6]:port`` or a bare v6; brackets go, an absent port is None."""
     if netloc.startswith("["):
         host, _, rest = netloc[1:].partition("]")
         port = rest.removeprefix(":")
+    elif netloc.count(":") > 1:
+        host, port = netloc, ""
     else:
         host, _, port = netloc.partition(":")
     return host, int(port) if port.isdigit() else None
