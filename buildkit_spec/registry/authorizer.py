@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from buildkit_spec.errors import RegistryUnavailableError
-from buildkit_spec.registry.challenge import Challenge, parse_challenges
 from buildkit_spec.registry.failures import login_refused
 from buildkit_spec.registry.hosts import api_host
 from buildkit_spec.registry.logins import Logins
+
+if TYPE_CHECKING:
+    from buildkit_spec.registry.challenge import Challenge
 
 _SHARE_OF_LIFETIME = 0.9
 
@@ -69,6 +72,8 @@ class Authorizer:
             RegistryAuthError: There is no login, or it is refused.
             RegistryUnavailableError: The registry asks for nothing that we can give.
         """
+        from buildkit_spec.registry.challenge import parse_challenges
+
         offers = {offer.scheme: offer for offer in reversed(parse_challenges(asked))}
         challenge = offers.get("bearer") or offers.get("basic")
         if challenge is None:

@@ -326,6 +326,7 @@ def odd_server(
 def _serving(handler: type[BaseHTTPRequestHandler], tls: Certificate | None) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64  # a burst of connections must not wait for the kernel's second try
 
         def handle_error(self, *_: object) -> None:
             return  # clients that hang up early are what some tests are about
