@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildkit_spec.errors import InvalidDigestError, RegistryError
 from buildkit_spec.registry.authorizer import Authorizer
-from buildkit_spec.registry.failures import altered, answer_error, not_found
+from buildkit_spec.registry.failures import altered, answer_error, login_refused, not_found
 from buildkit_spec.registry.hosts import api_host
 from buildkit_spec.registry.logins import Logins
 from buildkit_spec.registry.manifests import (
@@ -122,11 +122,13 @@ class DistributionApi:
             return
         if answer.status == 404 and self._is_registry(reference):
             raise not_found(reference)
-        used = (
-            self._logins.credentials(reference.registry, reference.repository)
-            if answer.status in {401, 403, 429}
-            else None
-        )
+        registry, repository = reference.registry, reference.repository
+        used = None
+        if answer.status in {401, 403, 429}:
+            used = self._logins.credentials(registry, repository)
+        if answer.status == 401 and not self._authorizer.uses_tokens(registry):
+            # Basic: nobody but the registry has seen the login, and 401 is what it says to it.
+            raise login_refused(registry, used, status=401, reference=str(reference))
         raise answer_error(answer, reference, used)
 
     def _is_registry(self, reference: Reference) -> bool:
@@ -136,7 +138,7 @@ class DistributionApi:
         (OCI distribution spec, *Determining Support*).
         """
         registry = reference.registry
-        if registry not in self._registries and not self._authorizer.knows(registry):
+        if registry not in self._registries and not self._authorizer.uses_tokens(registry):
             answer = self._transport.ask("GET", api_host(registry), "/v2/", {})
             if answer.status not in {200, 401} or answer.content_type == "text/html":
                 return False

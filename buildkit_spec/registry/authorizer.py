@@ -37,7 +37,7 @@ class Authorizer:
         self._scopes: dict[tuple[str, str], list[str]] = {}
         self._headers: dict[tuple[str, str], tuple[str, float]] = {}
 
-    def knows(self, registry: str) -> bool:
+    def uses_tokens(self, registry: str) -> bool:
         """Whether the registry has asked for a bearer token, as only registries do."""
         challenge = self._challenges.get(registry)
         return challenge is not None and challenge.scheme == "bearer"

@@ -206,7 +206,7 @@ def test_wrong_password_is_told_without_the_password(
     ):
         client.exists(ref(guarded, "team/app:1"))
 
-    assert "login of user 'ada'" in caught.value.message
+    assert caught.value.message == f"{guarded.host} refuses the login of user 'ada'"
     assert "wrong-secret" not in str(caught.value) + repr(caught.value)
 
 
