@@ -43,7 +43,7 @@ def check_ops(ops: Sequence[bytes]) -> None:
 def _edge_problem(op: pb.Op, known: set[str]) -> str:
     for edge in op.inputs:
         if edge.digest not in known:
-            return f"builds on {edge.digest!r}, which is not defined before it"
+            return f"builds on {edge.digest[:80]!r}, which is not defined before it"
         if edge.index < 0:
             return f"builds on output {edge.index} of another"
     return ""

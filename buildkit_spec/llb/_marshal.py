@@ -34,22 +34,23 @@ def marshal(output: Output | None, constraints: Constraints) -> Definition:
     if output is None:
         return Definition()
     digests: dict[Vertex, str] = {}
-    ops: dict[str, bytes] = {}
-    metas: dict[str, Meta] = {}
+    written: dict[str, Encoded] = {}
+    merged: dict[str, Meta] = {}
+    caps = {CAP_CONSTRAINTS, CAP_PLATFORM}
     for vertex in _build_order(output.vertex):
         encoded = _encode(vertex, constraints, digests)
-        digest = encoded.digest
-        digests[vertex] = digest
-        ops.setdefault(digest, encoded.op)
-        metas[digest] = metas[digest].merged(encoded.meta) if digest in metas else encoded.meta
+        digest = digests[vertex] = encoded.digest
+        caps |= _graph_caps(encoded.meta)
+        equal = written.setdefault(digest, encoded)
+        if equal is not encoded:
+            merged[digest] = merged.get(digest, equal.meta).merged(encoded.meta)
     head = pb.Op(
         inputs=[pb.Input(digest=digests[output.vertex], index=output.index)]
     ).SerializeToString(deterministic=True)
-    metas[_digest(head)] = Meta(caps=_graph_caps(metas.values().__iter__()))
-    return Definition(
-        ops=(*ops.values(), head),
-        metadata={Digest(digest): meta.to_bytes() for digest, meta in metas.items()},
-    )
+    metadata = {Digest(digest): encoded.metadata for digest, encoded in written.items()}
+    metadata |= {Digest(digest): meta.to_bytes() for digest, meta in merged.items()}
+    metadata[Digest.of(head)] = Meta(caps=frozenset(caps)).to_bytes()
+    return Definition((*(encoded.op for encoded in written.values()), head), metadata)
 
 
 def _build_order(last: Vertex) -> Iterator[Vertex]:
@@ -81,11 +82,13 @@ def _encode(vertex: Vertex, constraints: Constraints, digests: dict[Vertex, str]
         # Go's deterministic marshaller writes the member of a oneof behind all other fields.
         op = head.SerializeToString(deterministic=True) + body
         meta = vertex.meta.with_caps(vertex.caps(constraints))
+        metadata = meta.to_bytes()
     except (TypeError, ValueError) as error:
         raise InvalidVertexError(
             f"vertex {vertex.meta.name!r} cannot be encoded: {error}"
         ) from error
-    encoded = Encoded(_digest(op), op, meta)
+    digest = "sha256:" + hashlib.sha256(op).hexdigest()
+    encoded = Encoded(digest, op, meta, metadata)
     vertex.encoded[constraints.platform] = (constraints, encoded)
     return encoded
 
@@ -94,15 +97,10 @@ def _platform(platform: Platform) -> pb.Platform:
     return pb.Platform(OS=platform.os, Architecture=platform.architecture, Variant=platform.variant)
 
 
-def _graph_caps(metas: Iterator[Meta]) -> frozenset[str]:
-    caps = {CAP_CONSTRAINTS, CAP_PLATFORM}
-    for meta in metas:
-        if meta.ignore_cache:
-            caps.add(CAP_META_IGNORE_CACHE)
-        if meta.name or meta.description:
-            caps.add(CAP_META_DESCRIPTION)
-    return frozenset(caps)
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+def _graph_caps(meta: Meta) -> set[str]:
+    """Return what a daemon needs to know for a vertex' metadata, told with the result."""
+    used = {
+        CAP_META_DESCRIPTION: meta.name or meta.description,
+        CAP_META_IGNORE_CACHE: meta.ignore_cache,
+    }
+    return {cap for cap, is_used in used.items() if is_used}

@@ -60,6 +60,8 @@ def edge_name(index: int, edges: Sequence[str]) -> str:
 
 def visible(text: str) -> str:
     """Return *text* with what a terminal would obey made visible; line ends stay."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() or character == "\n" else _escape(character)
         for character in text

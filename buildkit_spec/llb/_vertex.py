@@ -33,11 +33,13 @@ class Encoded:
         digest: ``sha256:<64 hex>`` of *op*.
         op: A serialised ``pb.Op``.
         meta: Its metadata, with the capabilities its op needs.
+        metadata: The same as bytes.
     """
 
     digest: str
     op: bytes
     meta: Meta
+    metadata: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

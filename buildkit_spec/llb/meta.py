@@ -72,7 +72,13 @@ class Meta:
 
     def with_caps(self, caps: Iterable[str]) -> Meta:
         """Return it with *caps* needed too."""
-        return replace(self, caps=self.caps | frozenset(caps))
+        return Meta(
+            name=self.name,
+            description=self.description,
+            ignore_cache=self.ignore_cache,
+            progress_group=self.progress_group,
+            caps=self.caps.union(caps),
+        )
 
     def merged(self, later: Meta) -> Meta:
         """Return what holds for a vertex that is in the graph twice.

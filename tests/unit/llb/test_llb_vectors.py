@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llb_graphs import GRAPHS, MARSHAL_OPTIONS, NOT_OFFERED
 
 from buildkit_spec._pb import ops as pb
 from buildkit_spec.llb import Definition
@@ -19,7 +20,6 @@ from buildkit_spec.llb.constants import (
     CAP_FILE_SYMLINK_CREATE,
 )
 from buildkit_spec.values import Platform
-from tests.unit.llb.graphs import GRAPHS, MARSHAL_OPTIONS, NOT_OFFERED
 
 VECTORS: dict[str, dict[str, Any]] = {
     vector["name"]: vector
