@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TYPE_CHECKING
 
 from buildkit_spec.errors import (
@@ -67,6 +67,8 @@ def connection_error(
             remedy=f"check https_proxy and its login, or name {host} in no_proxy",
         )
     detail = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    if isinstance(error, IncompleteRead):
+        detail = "it ended too early"
     return RegistryUnavailableError(
         f"{host} gave no whole answer: {_words(detail or type(error).__name__)}",
         remedy="try again; check that this is a registry",

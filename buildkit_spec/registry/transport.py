@@ -12,7 +12,13 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import (
+    BadStatusLine,
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    IncompleteRead,
+)
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -32,6 +38,7 @@ _MAX_REDIRECTS = 5
 _MAX_RETRY_AFTER_S = 5.0
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PASSING = {429, 500, 502, 503, 504}
+_BROKEN = (ConnectionResetError, BadStatusLine, IncompleteRead)
 _READ_BYTES = 64 * 1024
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
 
@@ -224,7 +231,7 @@ class Transport:
             try:
                 answer = self._send(request)
             except RegistryUnavailableError as error:
-                if not isinstance(error.__cause__, (ConnectionResetError, HTTPException)):
+                if not isinstance(error.__cause__, _BROKEN):
                     raise
             else:
                 if answer.status not in _PASSING:
@@ -289,7 +296,7 @@ class Transport:
             if time.monotonic() > ends:
                 raise TimeoutError("the answer comes too slowly")
         if response.length:
-            raise HTTPException(f"the answer ended {response.length} bytes too early")
+            raise IncompleteRead(b"", response.length)
         return b"".join(chunks)
 
 

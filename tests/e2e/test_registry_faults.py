@@ -167,9 +167,31 @@ def test_answer_that_ends_early_is_no_answer(tmp_path: Path) -> None:
 
     with (
         asking(tmp_path, answer) as (client, reference, _),
-        pytest.raises(RegistryUnavailableError, match="ended 20 bytes too early"),
+        pytest.raises(RegistryUnavailableError, match="no whole answer: it ended too early"),
     ):
         client.exists(reference)
+
+
+def test_answer_without_end_is_no_answer(tmp_path: Path) -> None:
+    """A manifest larger than any registry takes is not read to its end."""
+
+    def answer(asked: Asked) -> Reply:
+        return Reply(405) if asked.method == "HEAD" else Reply(200, {}, bytes(5 * 1024 * 1024))
+
+    with (
+        asking(tmp_path, answer) as (client, reference, _),
+        pytest.raises(RegistryUnavailableError, match="larger than 4194304 bytes"),
+    ):
+        client.exists(reference)
+
+
+def test_digest_asked_for_is_compared_with_the_one_told(tmp_path: Path) -> None:
+    """A registry that tells another digest than the one asked for is asked for the content."""
+    other = "sha256:" + "0" * 64
+    with asking(tmp_path, lambda _: THERE) as (client, reference, _):
+        with pytest.raises(RegistryError, match="gave other content than sha256:000"):
+            client.exists(Reference.parse(f"{reference.name}@{other}"))
+        assert client.exists(Reference.parse(f"{reference.name}@{DIGEST}")) is True
 
 
 def test_name_that_does_not_resolve_is_told(tmp_path: Path) -> None:
@@ -330,3 +352,80 @@ def test_insecure_host_is_asked_over_http_through_the_proxy() -> None:
             assert client.exists(Reference.parse("registry.tests:5000/team/app:1")) is True
 
     assert proxy.asked[-1].path == "http://registry.tests:5000/v2/team/app/manifests/1"
+
+
+def token_registry(accepted: str, tokens: Callable[[], Reply]) -> Callable[[Asked], Reply]:
+    """A registry and its token server in one: it takes the token `accepted` only."""
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.startswith("/token"):
+            return tokens()
+        if asked.headers.get("authorization") == f"Bearer {accepted}":
+            return THERE
+        realm = f"http://{asked.headers['host']}/token?account=x"
+        asks = f'Bearer realm="{realm}",scope="repository:project/team/app:pull"'
+        return Reply(401, {"WWW-Authenticate": asks})
+
+    return answer
+
+
+def token_reply(value: str) -> Reply:
+    return Reply(200, {}, json.dumps({"token": value}).encode())
+
+
+def test_token_that_the_registry_takes_no_longer_is_replaced(tmp_path: Path) -> None:
+    """A token refused before its time is fetched anew, once, with the scope the registry names."""
+    accepted = "first"
+
+    def answer(asked: Asked) -> Reply:
+        return token_registry(accepted, lambda: token_reply(accepted))(asked)
+
+    with asking(tmp_path, answer) as (client, reference, server):
+        assert client.exists(reference) is True
+        accepted = "second"
+        assert client.exists(reference) is True
+
+    fetched = [asked.path for asked in server.asked if asked.path.startswith("/token")]
+    assert fetched == ["/token?account=x&scope=repository%3Aproject%2Fteam%2Fapp%3Apull"] * 2
+
+
+def test_many_questions_about_one_repository_share_one_token(tmp_path: Path) -> None:
+    """Threads that need the same token fetch it once."""
+    answer = token_registry("good", lambda: token_reply("good"))
+    with asking(tmp_path, answer) as (client, reference, server):
+        references = [Reference.parse(f"{reference.name}:{number}") for number in range(30)]
+        assert all(found is True for found in client.exists_many(references).values())
+
+    assert sum(asked.path.startswith("/token") for asked in server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "message"),
+    [
+        (Reply(500), RegistryUnavailableError, "token server .* answered with status 500"),
+        (Reply(403), RegistryAuthError, "wants a login, and there is none for it"),
+        (Reply(200, {}, b"<html>"), RegistryUnavailableError, "gave no token"),
+        (Reply(200, {}, b"{}"), RegistryUnavailableError, "gave no token"),
+        (Reply(200, {}, b'{"token": 1}'), RegistryUnavailableError, "gave no token"),
+        (Reply(200, {}, b'{"token": "a\\r\\nX: y"}'), RegistryUnavailableError, "gave no token"),
+        (Reply(200, {}, b'{"token": "s3cret", "expires_in": [1]}'), RegistryError, "gave no token"),
+    ],
+)
+def test_token_server_that_gives_no_token_is_told(
+    tmp_path: Path, reply: Reply, kind: type[RegistryError], message: str
+) -> None:
+    """What a token server says instead of a token is one clear error, without its answer."""
+    with (
+        asking(tmp_path, token_registry("good", lambda: reply)) as (client, reference, _),
+        pytest.raises(kind, match=message) as caught,
+    ):
+        client.exists(reference)
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.reference == str(reference)
+
+
+def test_mistake_of_ours_is_not_taken_for_an_answer(tmp_path: Path) -> None:
+    """An exception that is no `RegistryError` comes out of a burst as it is."""
+    with asking(tmp_path, lambda _: THERE) as (client, reference, _), pytest.raises(TypeError):
+        client.exists_many([reference], platforms=[["unhashable"]])  # type: ignore[list-item]
