@@ -105,7 +105,7 @@ def mkfile(
     Args:
         path: Where; its directory must be there.
         data: Its content; a text is written as UTF-8.
-        mode: Permissions.
+        mode: Permissions, less the daemon's umask (0 in buildkitd, 022 in Docker Engine).
         chown: Owner; None is root.
         timestamp_s: Modification time, Unix time in seconds; None is the time of the build.
 
@@ -129,7 +129,7 @@ def mkdir(
 
     Args:
         path: Where.
-        mode: Permissions.
+        mode: Permissions, less the daemon's umask (0 in buildkitd, 022 in Docker Engine).
         parents: Whether missing parents are made too, and a directory that is there is fine.
         chown: Owner; None is root.
         timestamp_s: Modification time, Unix time in seconds; None is the time of the build.
