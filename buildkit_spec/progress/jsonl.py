@@ -1,7 +1,8 @@
 """JSON lines: one object for each event, for programs.
 
 Every object has ``type``, ``time`` and, when several builds share the display, ``build``. Fields
-are only ever added; an unknown type is to be skipped.
+are only ever added; an unknown type is to be skipped. A daemon may start a step again after its
+end: the last object about a step counts.
 
 ===========  =======================================================================================
 field        meaning
@@ -63,14 +64,14 @@ class JsonFace:
             for transfer in step.transfers:
                 self._show_transfer(build, model, step, transfer)
         for line in changes.lines:
-            step_ = model.step(line.digest)
-            if step_ is not None:
-                self._write("log", line.at, build, step_, stream=line.stream, log=line.text)
+            told_of = model.step(line.digest)
+            if told_of is not None:
+                self._write("log", line.at, build, told_of, stream=line.stream, log=line.text)
         for warning in changes.warnings:
-            step_ = model.step(warning.vertex)
-            if step_ is not None:
+            told_of = model.step(warning.vertex)
+            if told_of is not None and told_of.number:
                 short, url = one_line(warning.short), warning.url or None
-                self._write("warning", model.latest, build, step_, warning=short, url=url)
+                self._write("warning", model.latest, build, told_of, warning=short, url=url)
         for step in changes.steps:
             if step.has_ended:
                 self._show_step(build, model, step)

@@ -73,7 +73,9 @@ class BuildModel:
             self._notice(max(_seconds(transfer.started), _seconds(transfer.completed)))
         lines: list[LogLine] = []
         for chunk in update.logs:
-            lines += touch(chunk.vertex).learn_log(chunk)
+            record = touch(chunk.vertex)
+            ended = record.learn_log(chunk)
+            lines += ended if record.has_begun else ()
             self._notice(_seconds(chunk.timestamp))
         warnings = [one for one in update.warnings if touch(one.vertex).learn_warning(one)]
         steps = (self._step(one, now) for one in touched.values() if one.has_begun)
@@ -120,6 +122,7 @@ class BuildModel:
         """Count the steps that began."""
         counts: dict[StepState, int] = {}
         slowest: Step | None = None
+        made = [step.is_cached for step in self.steps if step.has_inputs]
         for step in self.steps:
             if step.is_internal and step.state != "failed":
                 continue
@@ -134,6 +137,7 @@ class BuildModel:
             cancelled=counts.get("cancelled", 0),
             running=counts.get("running", 0),
             slowest=slowest,
+            is_all_cached=bool(made) and all(made),
             duration_s=0.0 if first is None or self.latest is None else self.latest - first,
         )
 
@@ -262,6 +266,7 @@ class _Record:
             log_tail=tail[-LOG_TAIL_LINES:],
             warnings=tuple(sorted(self._warnings, key=repr)),
             group=one_line(status.group) if status else "",
+            has_inputs=bool(status and status.inputs),
             ended_at=_seconds(status.completed) if status and has_end else None,
         )
 
@@ -322,4 +327,7 @@ def _transfer(transfer: TransferStatus) -> Transfer:
         max(0, transfer.current),
         max(0, transfer.total),
         transfer.completed is not None,
+        max(0.0, _seconds(transfer.completed) - _seconds(transfer.started))
+        if transfer.completed is not None and transfer.started is not None
+        else 0.0,
     )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from buildkit_spec.progress.lines import one_line
 from buildkit_spec.progress.model import BuildModel
 from buildkit_spec.progress.output import Output
 from buildkit_spec.progress.step import Changes, LogLine, Step
@@ -24,12 +25,15 @@ from buildkit_spec.values import Digest
 TRANSFER_INTERVAL_S = 10.0
 """Seconds between two lines about what one step moves."""
 
-SETTLING_S = 0.1
-"""A silent step that ended this fast is told of later: its key was computed, its work may follow.
+SETTLING_S = 0.5
+"""A silent step that ended this fast is told of this much later: more may follow.
 
-The daemon starts and ends a step once to learn its cache key and again to load or run it; only the
-second tells whether it was cached. Source: ``solver/jobs.go`` ``sharedOp.CacheMap``.
+The daemon starts and ends a step once to learn its cache key and again to load or run it, and
+sources once for every step that needs them. Source: ``solver/jobs.go`` ``sharedOp.CacheMap``.
 """
+
+_TOLD_TRANSFER_S = 0.5
+"""A transfer of words, not of a layer (``pushing layers``), is told of when it took this long."""
 
 
 class PlainFace:
@@ -73,7 +77,8 @@ class _PlainBuild:
         self._output = output
         self._clock = clock
         self._headed: set[Digest] = set()
-        self._told: dict[Digest, tuple[object, ...]] = {}
+        self._told: dict[Digest, str] = {}
+        self._told_transfers: set[tuple[Digest, str]] = set()
         self._settling: dict[Digest, Step] = {}
         self._moved_at: dict[Digest, float] = {}
 
@@ -83,15 +88,11 @@ class _PlainBuild:
             lines.setdefault(line.digest, []).append(line)
         for step in changes.steps:
             self._show_step(step, lines.pop(step.digest, []))
-        for digest, orphans in lines.items():
-            step = self._model.step(digest)
-            if step is not None:
-                self._show_lines(step, orphans)
         for warning in changes.warnings:
-            step = self._model.step(warning.vertex)
-            if step is not None:
-                self._head(step)
-                self._write(step, f"WARNING: {' '.join(warning.short.split())}")
+            warned = self._model.step(warning.vertex)
+            if warned is not None and warned.number:
+                self._head(warned)
+                self._write(warned, f"WARNING: {one_line(warning.short)}")
         self._show_settled()
 
     def end(self, changes: Changes) -> None:
@@ -102,22 +103,16 @@ class _PlainBuild:
     def _show_step(self, step: Step, lines: list[LogLine]) -> None:
         self._settling.pop(step.digest, None)
         self._show_lines(step, lines)
-        if not step.has_ended:
-            if not step.is_internal:
-                self._head(step)
+        if not step.is_internal and not step.has_ended:
+            self._head(step)
+        if step.digest in self._headed:
             self._show_moved(step)
-        elif self._may_go_on(step):
+        if not step.has_ended:
+            return
+        if _may_go_on(step):
             self._settling[step.digest] = step
         else:
             self._show_end(step)
-
-    def _may_go_on(self, step: Step) -> bool:
-        return (
-            step.state == "done"
-            and step.digest not in self._told
-            and not step.log_tail
-            and step.duration_s < SETTLING_S
-        )
 
     def _show_settled(self) -> None:
         latest = self._model.latest
@@ -133,7 +128,13 @@ class _PlainBuild:
             self._write(step, f"{line.offset_s:.3f} {line.text}".rstrip())
 
     def _show_moved(self, step: Step) -> None:
-        if step.total_bytes and not step.is_internal:
+        for transfer in step.transfers:
+            key = (step.digest, transfer.id)
+            if transfer.duration_s >= _TOLD_TRANSFER_S and key not in self._told_transfers:
+                self._told_transfers.add(key)
+                if "sha256:" not in transfer.id:
+                    self._write(step, f"{transfer.id} {seconds_text(transfer.duration_s)}")
+        if step.total_bytes and not step.has_ended:
             now = self._clock()
             since = self._moved_at.setdefault(step.digest, now)
             if now - since >= TRANSFER_INTERVAL_S:
@@ -141,30 +142,20 @@ class _PlainBuild:
                 self._write(step, moved_text(step))
 
     def _show_end(self, step: Step) -> None:
-        ending = (step.state, step.error, step.ended_at)
-        if self._told.get(step.digest) == ending:
+        outcome = _outcome(step)
+        before = self._told.get(step.digest)
+        if outcome == before:
             return
-        is_first = step.digest not in self._told
-        self._told[step.digest] = ending
-        outcome = self._outcome(step)
+        self._told[step.digest] = outcome
         if step.is_internal and step.state != "failed" and step.digest not in self._headed:
-            if is_first:
+            if before is None:
                 self._write(step, f"{step.label} {outcome}")
             return
         self._head(step)
-        for _, text in self._model.unfinished_lines(step.digest) if is_first else ():
-            self._write(step, f"{step.duration_s:.3f} {text}")
+        if before is None:
+            for _, text in self._model.unfinished_lines(step.digest):
+                self._write(step, f"{step.duration_s:.3f} {text}")
         self._write(step, outcome)
-
-    def _outcome(self, step: Step) -> str:
-        if step.state == "failed":
-            return f"ERROR: {step.error}"
-        if step.state == "cancelled":
-            return "CANCELED"
-        if step.state == "cached":
-            return "CACHED"
-        moved = moved_text(step)
-        return f"DONE {seconds_text(step.duration_s)}{f', {moved}' if moved else ''}"
 
     def _head(self, step: Step) -> None:
         if step.digest not in self._headed:
@@ -173,3 +164,18 @@ class _PlainBuild:
 
     def _write(self, step: Step, text: str) -> None:
         self._output.write_line(f"{self._prefix}#{step.number} {text}")
+
+
+def _may_go_on(step: Step) -> bool:
+    return step.state == "done" and not step.log_tail and step.duration_s < SETTLING_S
+
+
+def _outcome(step: Step) -> str:
+    if step.state == "failed":
+        return f"ERROR: {step.error}"
+    if step.state == "cancelled":
+        return "CANCELED"
+    if step.state == "cached":
+        return "CACHED"
+    moved = moved_text(step)
+    return f"DONE {seconds_text(step.duration_s)}{f', {moved}' if moved else ''}"

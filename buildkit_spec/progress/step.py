@@ -24,6 +24,7 @@ class Transfer:
         current_bytes: Moved so far.
         total_bytes: All there is; 0 when unknown.
         is_done: Whether it is complete.
+        duration_s: How long it took, in seconds; 0 until it is complete.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Transfer:
     current_bytes: int
     total_bytes: int
     is_done: bool
+    duration_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Step:
         log_tail: Its last lines, both streams, the unfinished one included.
         warnings: What the daemon wants said about it.
         group: Name of its progress group, or empty.
+        has_inputs: Whether it makes something of other steps. What has none is a source, which is
+            looked up anew each time, or an export; neither is ever cached.
         ended_at: When it ended by the daemon's clock, in seconds since 1970; None before.
     """
 
@@ -63,6 +67,7 @@ class Step:
     log_tail: tuple[str, ...]
     warnings: tuple[BuildWarning, ...]
     group: str
+    has_inputs: bool
     ended_at: float | None
 
     @property
@@ -117,7 +122,7 @@ class Changes:
     Attributes:
         steps: Steps that the update spoke of and that have begun, as they stand after it, in
             the order of their numbers.
-        lines: Lines it ended, in the order of the stream.
+        lines: Lines it ended, of steps that have begun, in the order of the stream.
         warnings: Its new warnings.
     """
 
@@ -137,6 +142,8 @@ class Summary:
         cancelled: Steps that were stopped.
         running: Steps that run now.
         slowest: The step that ran longest; None when none did.
+        is_all_cached: Whether there were steps with inputs and each came from the cache, internal
+            ones too: nothing was made anew.
         duration_s: From the first step's start to the last thing told, in seconds.
     """
 
@@ -146,6 +153,7 @@ class Summary:
     cancelled: int
     running: int
     slowest: Step | None
+    is_all_cached: bool
     duration_s: float
 
     @property

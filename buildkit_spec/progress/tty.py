@@ -22,6 +22,9 @@ LOG_LINES = 4
 
 REFRESH_PER_S = 8
 
+BYTES_WIDTH = 50
+"""Columns a screen must have for bytes to be shown."""
+
 _LOOKS = {
     "running": ("●", "blue"),
     "done": ("✓", "green"),
@@ -97,12 +100,12 @@ class TerminalFace:
         self._is_closed = True
         self._live.stop()
         for name, model in self._builds.items():
-            self._console.print(_grid(_final_rows(name, model)))
+            self._console.print(_grid(_final_rows(name, model, self._console.width)))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
             self._fit()
-            rows = self._rows(console.height - 1)
+            rows = self._rows(console.width, console.height - 1)
         yield _grid(rows)
 
     def _fit(self) -> None:
@@ -116,11 +119,11 @@ class TerminalFace:
         if size.columns and size.lines:
             self._console.size = ConsoleDimensions(size.columns, size.lines)
 
-    def _rows(self, height: int) -> list[Row]:
+    def _rows(self, width: int, height: int) -> list[Row]:
         """Return what fits: running steps first, then their output, then what ended last."""
         sections = [_Section(name, model) for name, model in self._builds.items()]
         title = _title(sections, self._clock() - self._began)
-        return [title, *_fitted(sections, max(0, height - 1))]
+        return [title, *_fitted(sections, width, max(0, height - 1))]
 
 
 class Row:
@@ -145,6 +148,7 @@ class _Section:
         steps = model.steps
         self.name = name
         self.summary = model.summary()
+        self.pending = sum(1 for one in model.pending if not one.is_internal)
         self.running = [one for one in steps if one.state == "running"]
         self.ended = sorted(
             (one for one in steps if one.has_ended and _is_shown(one)),
@@ -158,8 +162,8 @@ def _is_shown(step: Step) -> bool:
 
 def _title(sections: list[_Section], elapsed_s: float) -> Row:
     summaries = [one.summary for one in sections]
-    total = sum(one.total for one in summaries)
-    ended = total - sum(one.running for one in summaries)
+    ended = sum(one.total - one.running for one in summaries)
+    total = sum(one.total for one in summaries) + sum(one.pending for one in sections)
     cached = sum(one.cached for one in summaries)
     failed = sum(one.failed for one in summaries)
     words = [f"building: {ended} of {total} steps"]
@@ -168,37 +172,42 @@ def _title(sections: list[_Section], elapsed_s: float) -> Row:
     return Row("", ", ".join(words), seconds_text(elapsed_s), "bold")
 
 
-def _fitted(sections: list[_Section], height: int) -> list[Row]:
+def _fitted(sections: list[_Section], width: int, height: int) -> list[Row]:
     """Share *height* lines among the sections' heads, running steps, output and ended steps."""
     heads = sum(1 for one in sections if one.name)
     running = sum(len(one.running) for one in sections)
     room = max(0, height - heads - running)
-    talking = [step for one in sections for step in one.running if step.log_tail]
+    talk = {id(step): _talk(step) for one in sections for step in one.running}
+    talking = [lines for lines in talk.values() if lines]
     logs = min(LOG_LINES, room // len(talking)) if talking else 0
-    room -= sum(min(logs, len(step.log_tail)) for step in talking)
+    room -= sum(min(logs, len(lines)) for lines in talking)
     rows: list[Row] = []
     for number, section in enumerate(sections):
         share = room // (len(sections) - number)
         ended = section.ended[max(0, len(section.ended) - share) :]
         room -= len(ended)
         rows += [Row("", section.name, style="bold")] if section.name else []
-        rows += [_step_row(step) for step in ended]
+        rows += [_step_row(step, width) for step in ended]
         for step in section.running:
-            rows.append(_step_row(step))
-            rows += [
-                Row("", text, style="dim", is_log=True)
-                for text in step.log_tail[max(0, len(step.log_tail) - logs) :]
-                if logs
-            ]
+            rows.append(_step_row(step, width))
+            lines = talk[id(step)]
+            for text in lines[max(0, len(lines) - logs) :] if logs else ():
+                rows.append(Row("", text, style="dim", is_log=True))
     if len(rows) <= height:
         return rows
     hidden = len(rows) - max(0, height - 1)
     return [*rows[: max(0, height - 1)], Row("", f"… {hidden} more", style="dim")][:height]
 
 
-def _step_row(step: Step) -> Row:
+def _talk(step: Step) -> tuple[str, ...]:
+    """Return what a running step says: its output, or what it is at (``pushing layers``)."""
+    at = (one.id for one in step.transfers if not one.is_done and "sha256:" not in one.id)
+    return step.log_tail or tuple(at)
+
+
+def _step_row(step: Step, width: int) -> Row:
     sign, style = _LOOKS[step.state]
-    figures = [moved_text(step)]
+    figures = [moved_text(step) if width >= BYTES_WIDTH else ""]
     if step.state == "cached":
         figures.append("CACHED")
     elif step.state == "cancelled":
@@ -209,12 +218,12 @@ def _step_row(step: Step) -> Row:
     return Row(sign, text, "  ".join(one for one in figures if one), style)
 
 
-def _final_rows(name: str, model: BuildModel) -> Iterator[Row]:
+def _final_rows(name: str, model: BuildModel, width: int) -> Iterator[Row]:
     if name:
         yield Row("", name, style="bold")
     for step in model.steps:
         if _is_shown(step):
-            yield _step_row(step)
+            yield _step_row(step, width)
     summary = model.summary()
     if summary.total:
         counts = [f"{summary.total} steps"]
