@@ -329,6 +329,7 @@ class SolveError(BuildkitSpecError):
     Attributes:
         code: gRPC status code name, such as ``UNKNOWN``.
         vertex: Name of the step that failed, or empty.
+        vertex_digest: Its digest, or empty.
         source: What in the spec the step comes from, or empty.
         log_tail: The step's last log lines.
     """
@@ -346,6 +347,7 @@ class SolveError(BuildkitSpecError):
         super().__init__(message, remedy=remedy)
         self.code = code
         self.vertex = vertex
+        self.vertex_digest = ""
         self.source = source
         self.log_tail = tuple(log_tail)
 
