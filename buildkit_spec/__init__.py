@@ -1,1 +1,73 @@
-"""Build container images from Python, on BuildKit, without a Dockerfile."""
+"""Build container images from Python, on BuildKit, without a Dockerfile.
+
+::
+
+    from buildkit_spec import ImageSpec, build
+
+    result = build(ImageSpec(packages=["pandas"], apt_packages=["git"], registry="ghcr.io/me"))
+    print(result.reference)
+
+This is the whole public surface. Names are imported when they are first used, so that importing the
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from buildkit_spec._version import __version__
+
+if TYPE_CHECKING:
+    from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.engine import ImageBuildEngine, build
+    from buildkit_spec.errors import BuildkitSpecError
+    from buildkit_spec.spec import BuilderConfig, BuilderOptions, CopyMode, ImageSpec, load_specs
+    from buildkit_spec.values import BuildResult, Digest, Platform, Reference, StepResult
+
+__all__ = [
+    "BuildResult",
+    "BuilderConfig",
+    "BuilderOptions",
+    "BuildkitBuilder",
+    "BuildkitSpecError",
+    "CopyMode",
+    "Digest",
+    "ImageBuildEngine",
+    "ImageSpec",
+    "Platform",
+    "Reference",
+    "StepResult",
+    "__version__",
+    "build",
+    "load_specs",
+]
+
+_MODULES = {
+    "BuildResult": "values",
+    "BuilderConfig": "spec",
+    "BuilderOptions": "spec",
+    "BuildkitBuilder": "builder",
+    "BuildkitSpecError": "errors",
+    "CopyMode": "spec",
+    "Digest": "values",
+    "ImageBuildEngine": "engine",
+    "ImageSpec": "spec",
+    "Platform": "values",
+    "Reference": "values",
+    "StepResult": "values",
+    "build": "engine",
+    "load_specs": "spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'buildkit_spec' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"buildkit_spec.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -56,7 +56,7 @@ class BuildkitBuilder:
             from buildkit_spec.registry import Logins, Registry
 
             self._registry = Registry(
-                Logins.load(self._env), insecure_hosts=self._insecure_registries
+                Logins.load(self._env), insecure_hosts=self._insecure_registries, env=self._env
             )
         return self._registry
 
@@ -78,9 +78,7 @@ class BuildkitBuilder:
         Raises:
             RegistryError: It cannot be told; never an assumption.
         """
-        return self.registry.exists(
-            Reference.parse(spec.image_name()), platforms=spec.platforms()
-        )
+        return self.registry.exists(Reference.parse(spec.image_name()), platforms=spec.platforms())
 
     def build(
         self,
@@ -118,11 +116,10 @@ class BuildkitBuilder:
                     found, found.digest, spec.platforms(), was_built=False, timings_s=clock.seconds
                 )
         bases: dict[str, Reference] = {}
-        if is_pushed and not isinstance(spec.base_image, str) and spec.base_image is not None:
-            base = spec.base_image
-            if base.registry:
-                built = self.build(base, push=True, force=force, on_status=on_status)
-                bases[base.image_name()] = built.reference
+        base = spec.base_image
+        if is_pushed and base is not None and not isinstance(base, str) and base.registry:
+            built = self.build(base, push=True, force=force, on_status=on_status)
+            bases[base.image_name()] = built.reference
         from buildkit_spec.job import Job
 
         with clock.phase("connect"):
@@ -168,4 +165,3 @@ class BuildkitBuilder:
             extra_indexes=indexes.extra,
             epoch_s=int(self._env.get("SOURCE_DATE_EPOCH") or 0),
         )
-

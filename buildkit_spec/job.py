@@ -76,7 +76,7 @@ class Job:
         self._logins = logins
         self._bases = bases
         self._env = env
-        self._platforms = spec.platforms() or (client.workers()[0].platforms[0],)
+        self._platforms = spec.platforms()
         self._model = BuildModel()
         self._plan: Plan | None = None
 
@@ -118,37 +118,43 @@ class Job:
             FileChangedError: A file changed during the build.
             DaemonError: The daemon went away.
         """
-        tag = self._spec.tag
 
         def tell(update: StatusUpdate) -> None:
             self._model.apply(update)
             if on_status is not None:
                 on_status(update)
 
-        def run(gateway: Gateway) -> BuildOutput:
-            with clock.phase("plan"):
-                plan = self._plan = self._make_plan(gateway)
-            with clock.phase("build"):
-                output = self._solve(gateway, plan)
-                if self._spec.compute_tag() != tag:
-                    raise FileChangedError(
-                        f"files of {self._spec.name} changed while the image was built",
-                        path=self._spec.source_root or "",
-                        remedy="build again; the image under this name is as it was",
-                    )
-            return output
+        with self._session() as session:
 
-        with self._session() as session, clock.phase("solve"):
+            def run(gateway: Gateway) -> BuildOutput:
+                with clock.phase("plan"):
+                    plan = self._plan = self._make_plan(gateway)
+                with clock.phase("build"):
+                    output = self._solve(gateway, plan, session.id)
+                if self._spec.tag != reference.tag:
+                    raise FileChangedError(
+                        f"files of {self._spec.name} changed while its image was built",
+                        path=self._spec.source_root or "",
+                        remedy="build again; nothing was pushed",
+                    )
+                return output
+
+            whole = Stopwatch()
             try:
-                result = self._client.build(
-                    run,
-                    exporters=[image_exporter([reference], push=is_pushed, insecure=is_insecure)],
-                    session=session,
-                    entitlements=self._entitlements(),
-                    on_status=tell,
-                )
+                with whole.phase("solve"):
+                    result = self._client.build(
+                        run,
+                        exporters=[
+                            image_exporter([reference], push=is_pushed, insecure=is_insecure)
+                        ],
+                        session=session,
+                        entitlements=self._entitlements(),
+                        on_status=tell,
+                    )
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
+        asked = clock.seconds["plan"] + clock.seconds["build"]
+        clock.seconds["export"] = whole.seconds["solve"] - asked
         return BuildResult(
             reference.with_digest(result.digest) if result.digest else reference,
             result.digest,
@@ -163,18 +169,19 @@ class Job:
 
     def _answer_only(self, gateway: Gateway) -> BuildOutput:
         self._plan = self._make_plan(gateway)
-        return BuildOutput({}, {})
+        return BuildOutput(dict.fromkeys(self._platforms))
 
     def _make_plan(self, gateway: Gateway) -> Plan:
         return make_plan(
             self._spec, GatewayQuestions(gateway), self._settings, self._platforms, self._bases
         )
 
-    def _solve(self, gateway: Gateway, plan: Plan) -> BuildOutput:
+    def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
         created = created_time(plan.epoch_s)
         refs = {}
         metadata = {}
         for one in plan.platforms:
+            # Two builds at once must not share each other's files.
             definition = one.state.marshal(platform=one.platform, local_unique_id=session_id)
             refs[one.platform] = gateway.solve(definition, evaluate=True)
             key = CONFIG_KEY if len(plan.platforms) == 1 else f"{CONFIG_KEY}/{one.platform}"

@@ -20,9 +20,7 @@ Examples:
 @click.option("--filter", "filters", metavar="FILTER", multiple=True, help="Such as type==regular.")
 @click.option("--all", "is_all", is_flag=True, help="Internal and shared records too.")
 @click.option("--keep-hours", default=48.0, show_default=True, help="Keep what was used since.")
-def command(
-    address: str | None, filters: tuple[str, ...], is_all: bool, keep_hours: float
-) -> None:
+def command(address: str | None, filters: tuple[str, ...], is_all: bool, keep_hours: float) -> None:
     """Remove what the build cache does not need."""
     from buildkit_spec.client import Client, find_address
 

@@ -84,6 +84,7 @@ def run(
     return state.run(
         args,
         name=name,
+        meta=llb.Meta(ignore_cache=context.spec.builder_options.no_cache),
         env={"PATH": context.config.path, **ca_env, **(env or {})},
         user="0",
         cwd="/",

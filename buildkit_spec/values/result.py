@@ -36,7 +36,7 @@ class BuildResult:
         platforms: What the image runs on; empty when it was there already.
         was_built: False when the image was in the registry already and nothing was done.
         was_pushed: Whether it was pushed now.
-        timings_s: Seconds by phase: ``check``, ``connect``, ``plan``, ``build``.
+        timings_s: Seconds by phase: ``check``, ``connect``, ``plan``, ``build``, ``export``.
         steps: Every step of the build in the order they began.
         address: The daemon that built it; empty when nothing was built.
     """
