@@ -1,15 +1,39 @@
-"""What an image is to hold: the spec, its identity, its files, and how it is read."""
+"""What an image is to hold: the spec, its identity, its files, and how it is read.
+
+Names are imported when they are first used: what asks the environment a question needs no pydantic,
+and what makes a spec in Python needs no YAML.
+"""
 
 from __future__ import annotations
 
-from buildkit_spec.spec.copy_mode import CopyMode
-from buildkit_spec.spec.loader import load_specs
-from buildkit_spec.spec.materials import requirement_files
-from buildkit_spec.spec.model import ImageSpec
-from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
-from buildkit_spec.spec.overrides import apply_overrides
-from buildkit_spec.spec.requirements import RequirementFile, RequirementKind
-from buildkit_spec.spec.selection import FileSelection, SelectedFile
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec.copy_mode import CopyMode
+    from buildkit_spec.spec.environment import flag
+    from buildkit_spec.spec.loader import load_specs
+    from buildkit_spec.spec.materials import requirement_files
+    from buildkit_spec.spec.model import ImageSpec
+    from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
+    from buildkit_spec.spec.overrides import apply_overrides
+    from buildkit_spec.spec.requirements import RequirementFile, RequirementKind
+    from buildkit_spec.spec.selection import FileSelection, SelectedFile
+
+_MODULES = {
+    "BuilderConfig": "options",
+    "BuilderOptions": "options",
+    "CopyMode": "copy_mode",
+    "FileSelection": "selection",
+    "ImageSpec": "model",
+    "RequirementFile": "requirements",
+    "RequirementKind": "requirements",
+    "SelectedFile": "selection",
+    "apply_overrides": "overrides",
+    "flag": "environment",
+    "load_specs": "loader",
+    "requirement_files": "materials",
+}
 
 __all__ = [
     "BuilderConfig",
@@ -21,6 +45,15 @@ __all__ = [
     "RequirementKind",
     "SelectedFile",
     "apply_overrides",
+    "flag",
     "load_specs",
     "requirement_files",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

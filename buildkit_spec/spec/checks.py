@@ -6,12 +6,13 @@ import posixpath
 import re
 import shlex
 from string import Formatter
+from urllib.parse import urlsplit
 
 from buildkit_spec.errors import InvalidPlatformError, InvalidReferenceError
+from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.options import absolute_path
 from buildkit_spec.spec.problems import Problems, Refusal
 from buildkit_spec.spec.scalars import Unquoted, any_text, kind_of, line, list_of, path
-from buildkit_spec.spec.urls import has_login
 from buildkit_spec.values import Platform, Reference
 
 _PYTHON = re.compile(r"^[23](\.(0|[1-9]\d*)){1,2}((a|b|rc)\d+|t)?$")
@@ -31,10 +32,10 @@ def name(value: object) -> str:
     """
     written = line(value).lower()
     if ":" in written or "@" in written:
-        registry, _, last = re.split(r"[@]", written)[0].rpartition("/")
+        host, _, last = written.partition("@")[0].rpartition("/")
         bare = last.partition(":")[0]
-        where = f"registry: {registry}, name: {bare}" if registry else f"name: {bare}"
-        raise Refusal(f"{written!r} holds more than a name", f"{where}; the tag is computed")
+        where = f"registry: {host}, name: {bare}" if host else f"name: {bare}"
+        raise Refusal("holds more than a name", f"write {where}; the tag is computed")
     _parsed(f"docker.io/{written}:tag", written, "a-z, 0-9 and single . _ - between, parts with /")
     return written
 
@@ -48,6 +49,8 @@ def registry(value: object) -> str:
     Source: flytekit ``image_spec.py``, ``validate_container_registry_name``.
     """
     written = line(value).lower()
+    if "@" in written:
+        raise Refusal("holds a login or a digest", f"name the registry only, {_REGISTRY_FORMS}")
     if "://" in written:
         bare = written.partition("://")[2].rstrip("/")
         raise Refusal(f"{written!r} has a scheme", f"write {bare}" if bare else _REGISTRY_FORMS)
@@ -55,7 +58,7 @@ def registry(value: object) -> str:
         raise Refusal(f"{written!r} ends with /", f"write {written.rstrip('/')}")
     host, _, account = written.partition("/")
     port = re.search(r":(\d+)$", host)
-    if ":" in account or "@" in written or (":" in host and not port):
+    if ":" in account or (":" in host and not port and not host.startswith("[")):
         raise Refusal(f"{written!r} holds a tag", f"name the registry only, {_REGISTRY_FORMS}")
     if port and not 0 < int(port[1][:6]) <= _MAX_PORT:
         raise Refusal(f"{written!r} has no valid port", f"1 to {_MAX_PORT}")
@@ -67,7 +70,7 @@ def _parsed(reference: str, written: str, forms: str) -> None:
     try:
         Reference.parse(reference)
     except InvalidReferenceError as error:
-        raise Refusal(f"{written!r} is not valid in an image's name", forms) from error
+        raise Refusal(f"{written!r} makes no image name: {error.rule}", forms) from error
 
 
 def python_version(value: object) -> str:
@@ -97,6 +100,23 @@ def version(value: object) -> str:
     if not re.match(r"^\d[\w.+-]*$", written):
         raise Refusal(f"{written!r} is no version", 'write "12.1"')
     return written
+
+
+def index_url(value: object) -> str:
+    """Return the URL of a package index; it may hold a login.
+
+    Raises:
+        Refusal: It is no http or https URL.
+    """
+    url = line(value)
+    refusal = Refusal(f"{url!r} is no index URL", "write https://host/path/simple")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise refusal from error
+    if parts.scheme not in {"http", "https"} or not parts.netloc or " " in url:
+        raise refusal
+    return url
 
 
 def tag_format(value: object) -> str:
@@ -130,7 +150,7 @@ def platform(value: object) -> str:
     Raises:
         Refusal: One is not ``os/architecture[/variant]``.
     """
-    parts = list_of(line)(value) if isinstance(value, (list, tuple)) else line(value).split(",")
+    parts = list_of(line)(value) if isinstance(value, (list, tuple)) else dict.fromkeys(line(value).split(","))
     problems, platforms = Problems(), dict[str, None]()
     for index, part in enumerate(parts):
         with problems.under(f"[{index}]" if isinstance(value, (list, tuple)) else ""):

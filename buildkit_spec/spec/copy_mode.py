@@ -11,8 +11,8 @@ class CopyMode(Enum):
     """Which files of ``source_root`` go into the image; names as in flytekit.
 
     Attributes:
-        LOADED_MODULES: The Python files this process has loaded from there. A YAML file loads
-            none, so for it this means the same as `ALL`.
+        LOADED_MODULES: The Python files that are loaded from there. When none is, as for a YAML
+            file, this means the same as `ALL`.
         ALL: Every file that ``.gitignore``, ``.dockerignore`` and the standard rules leave.
         NO_COPY: None.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from buildkit_spec.spec.urls import hidden_logins
+from buildkit_spec.spec.logins import hidden_logins
 from buildkit_spec.values.secret import EnvSecret, FileSecret
 
 

@@ -13,7 +13,6 @@ from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
 from buildkit_spec.spec.packages import conda_package, debian_package, python_package
 from buildkit_spec.spec.scalars import line, list_of, mapping_of, path, text
-from buildkit_spec.spec.urls import index_url
 
 _Lines = Annotated[Sequence[str] | None, PlainValidator(list_of(line))]
 _Texts = Annotated[Sequence[str] | None, PlainValidator(list_of(text))]
@@ -21,8 +20,8 @@ _PythonPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(python_
 _DebianPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(debian_package))]
 _CondaPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(conda_package))]
 _CopyPaths = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.copy_path))]
-_IndexUrl = Annotated[str | None, PlainValidator(index_url)]
-_IndexUrls = Annotated[Sequence[str] | None, PlainValidator(list_of(index_url))]
+_IndexUrl = Annotated[str | None, PlainValidator(checks.index_url)]
+_IndexUrls = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.index_url))]
 _SecretMounts = Annotated[
     Sequence[tuple[str, str]] | None, PlainValidator(list_of(checks.secret_mount))
 ]
@@ -46,7 +45,12 @@ with warnings.catch_warnings():
     class ImageSpecFields(BaseModel):
         """The fields of `ImageSpec`, which says what they mean; all but ``base_image``."""
 
-        model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+        model_config = ConfigDict(
+            frozen=True,
+            extra="forbid",
+            hide_input_in_errors=True,
+            defer_build=True,  # only `ImageSpec` is ever made
+        )
 
         name: Annotated[str, PlainValidator(checks.name)] = "flytekit"
         python_version: _PythonVersion = None

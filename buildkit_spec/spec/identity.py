@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.logins import without_logins
 from buildkit_spec.spec.packages import canonical_python_package
 from buildkit_spec.spec.requirements import RequirementFile
-from buildkit_spec.spec.urls import without_logins
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec

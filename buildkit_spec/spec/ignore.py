@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit_spec.errors import SpecError
+from buildkit_spec.spec.places import is_file, is_there
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 def is_virtual_environment(directory: Path) -> bool:
     """Whether *directory* is a Python virtual environment (PEP 405)."""
-    return (directory / "pyvenv.cfg").is_file()
+    return is_file(directory / "pyvenv.cfg")
 
 
 def _lines(path: Path) -> list[str]:
-    if path.is_symlink() or not path.is_file():
-        return []
     try:
+        if path.is_symlink() or not path.is_file():
+            return []
         return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise SpecError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
@@ -63,7 +64,7 @@ class GitIgnore:
 
 
 def _has_git(directory: Path) -> bool:
-    return (directory / ".git").exists()
+    return is_there(directory / ".git")
 
 
 def _git_spec(lines: Sequence[str]) -> GitIgnoreSpec | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from buildkit_spec.errors import InvalidReferenceError, Problem
 from buildkit_spec.spec.checks import SAMPLE_HASH
 from buildkit_spec.spec.requirements import RequirementKind
-from buildkit_spec.values import Reference
+from buildkit_spec.values import DOCKER_HUB, Reference
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
@@ -56,6 +56,15 @@ def _name_is_short(spec: ImageSpec) -> Iterator[Problem]:
         yield Problem("name", f"makes no valid image name with the registry: {error.rule}")
 
 
+def _name_has_no_registry(spec: ImageSpec) -> Iterator[Problem]:
+    host = Reference.parse(f"{spec.name}:{SAMPLE_HASH}").registry
+    if spec.registry is None and host != DOCKER_HUB:
+        place, _, bare = spec.name.rpartition("/")
+        yield Problem(
+            "name", f"begins with a registry: {spec.name!r}", f"registry: {place}, name: {bare}"
+        )
+
+
 def _uv_image_is_named(spec: ImageSpec) -> Iterator[Problem]:
     if spec.builder_config.uv == "image" and not spec.builder_config.uv_image:
         yield Problem(
@@ -69,5 +78,6 @@ _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], .
     (("packages", "requirements"), _lock_is_complete),
     (("conda_packages", "python_exec"), _conda_brings_python),
     (("name", "registry"), _name_is_short),
+    (("name", "registry"), _name_has_no_registry),
     (("builder_config",), _uv_image_is_named),
 )

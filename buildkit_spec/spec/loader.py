@@ -18,6 +18,7 @@ from buildkit_spec.errors import SpecError, SpecSyntaxError, SpecValidationError
 from buildkit_spec.spec.model import ImageSpec
 from buildkit_spec.spec.modules import loaded_files, own_file
 from buildkit_spec.spec.origin import current_directory
+from buildkit_spec.spec.places import is_there
 from buildkit_spec.spec.yaml_file import SUFFIXES, parse_spec, read_text
 
 
@@ -36,7 +37,7 @@ def load_specs(path: str | os.PathLike[str]) -> list[tuple[str, ImageSpec]]:
     """
     written = os.fspath(path)
     file, name = written, ""
-    if ":" in written and not Path(written).exists():
+    if ":" in written and not is_there(Path(written)):
         head, _, tail = written.rpartition(":")
         if head.endswith(".py"):
             file, name = head, tail

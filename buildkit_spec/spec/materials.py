@@ -11,10 +11,11 @@ from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.modules import loaded_files
 from buildkit_spec.spec.origin import current_directory
+from buildkit_spec.spec.places import is_directory, is_file, is_link, is_there
 from buildkit_spec.spec.problems import moved
 from buildkit_spec.spec.requirements import RequirementFile, read_closure
 from buildkit_spec.spec.rules import ExactFiles, NamedPaths, NotIgnored
-from buildkit_spec.spec.selection import FileSelection, Rule
+from buildkit_spec.spec.selection import FileSelection
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
@@ -40,7 +41,7 @@ def material_problems(spec: ImageSpec, env: Mapping[str, str] = os.environ) -> l
         problems += moved(_copy_problems(spec, path), f"copy[{index}]")
     if spec.requirements is not None:
         problems += moved(_requirement_problems(spec, spec.requirements), "requirements")
-    if spec.registry_config is not None and not spec.resolve(spec.registry_config).is_file():
+    if spec.registry_config is not None and not is_file(spec.resolve(spec.registry_config)):
         problems.append(_missing(spec, "registry_config", spec.registry_config))
     return problems
 
@@ -72,14 +73,11 @@ def source_selection(spec: ImageSpec) -> FileSelection | None:
     if spec.source_root is None or mode in {None, CopyMode.NO_COPY}:
         return None
     root = Path(os.path.realpath(spec.resolve(spec.source_root)))
-    modules = spec.loaded_modules
-    if mode is CopyMode.LOADED_MODULES and modules != ():
-        files = loaded_files() if modules is None else modules
-        below = [file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)]
-        rule: Rule = ExactFiles(below)
-    else:
-        rule = NotIgnored(root)
-    return FileSelection(root, rule)
+    loaded: list[str] = []
+    if mode is CopyMode.LOADED_MODULES:
+        files = loaded_files() if spec.loaded_modules is None else spec.loaded_modules
+        loaded = [file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)]
+    return FileSelection(root, ExactFiles(loaded) if loaded else NotIgnored(root))
 
 
 def _source_problems(spec: ImageSpec) -> list[Problem]:
@@ -90,9 +88,9 @@ def _source_problems(spec: ImageSpec) -> list[Problem]:
             Problem("source_copy_mode", "says what to copy, but not from where", "set source_root")
         ]
     directory = spec.resolve(spec.source_root)
-    if directory.is_dir():
+    if is_directory(directory):
         return []
-    if directory.exists():
+    if is_there(directory):
         return [Problem("source_root", f"{spec.source_root!r} is no folder", "use copy for a file")]
     return [_missing(spec, "source_root", spec.source_root)]
 
@@ -101,7 +99,7 @@ def _copy_problems(spec: ImageSpec, path: str) -> list[Problem]:
     place = spec.root
     for part in path.split("/"):
         place = place / part
-        if place.is_symlink():
+        if is_link(place):
             where = place.relative_to(spec.root).as_posix()
             return [
                 Problem(
@@ -110,15 +108,15 @@ def _copy_problems(spec: ImageSpec, path: str) -> list[Problem]:
                     f"name what it points to: {os.path.realpath(place)}",
                 )
             ]
-    if not place.exists():
+    if not is_there(place):
         return [_missing(spec, "", path)]
-    if place.is_dir() and not FileSelection(spec.root, NamedPaths([path])).files():
+    if is_directory(place) and not FileSelection(spec.root, NamedPaths([path])).files():
         return [Problem("", f"{path!r} has no files", "an empty folder cannot be copied")]
     return []
 
 
 def _requirement_problems(spec: ImageSpec, path: str) -> list[Problem]:
-    if not spec.resolve(path).is_file():
+    if not is_file(spec.resolve(path)):
         return [_missing(spec, "", path)]
     return read_closure(spec.resolve(path))[1]
 
@@ -127,6 +125,6 @@ def _missing(spec: ImageSpec, field: str, path: str) -> Problem:
     """Return the problem of a missing file; the remedy says so when it is in the current folder."""
     here = current_directory() / path
     remedy = ""
-    if here != spec.root / path and here.exists():
+    if here != spec.root / path and is_there(here):
         remedy = f"paths start from the spec's folder: write {os.path.relpath(here, spec.root)}"
     return Problem(field, f"{path!r} does not exist in {spec.root}", remedy)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import ConfigDict, PrivateAttr, ValidationError, ValidationInfo, field_validator
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
@@ -22,7 +23,7 @@ from buildkit_spec.spec.fields import ImageSpecFields
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.options import image_reference
 from buildkit_spec.spec.origin import Origin
-from buildkit_spec.spec.problems import Refusal, problems_of
+from buildkit_spec.spec.problems import Refusal, known_fields, problems_of
 from buildkit_spec.spec.scalars import kind_of
 from buildkit_spec.spec.selection import FileSelection
 from buildkit_spec.values import Platform
@@ -77,6 +78,8 @@ class ImageSpec(ImageSpecFields):
 
     Source: flytekit 1.16 ``image_spec/image_spec.py``.
     """
+
+    model_config = ConfigDict(defer_build=False)
 
     base_image: str | ImageSpec | None = None
 
@@ -155,7 +158,8 @@ class ImageSpec(ImageSpecFields):
         if problems:
             raise SpecValidationError(problems)
         fields["python_version"] = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return cls(**fields).with_packages(pinned)
+        spec = cls(**fields)
+        return spec.with_packages(pinned) if pinned else spec
 
     def replace(self, **changes: Any) -> ImageSpec:
         """Return the spec with other values; None takes a field out.
@@ -203,12 +207,12 @@ class ImageSpec(ImageSpecFields):
 
     def with_env(self, env: Mapping[str, str]) -> ImageSpec:
         """Return the spec with more environment variables, or other values of those it has."""
-        return self.replace(env={**(self.env or {}), **env})
+        return self.replace(env=_merged(self.env or {}, env))
 
     def with_builder_options(self, builder_options: Mapping[str, Any]) -> ImageSpec:
         """Return the spec with more builder options, or other values of those it has."""
-        given = plain(self.builder_options)
-        return self.replace(builder_options={**given, **plain(builder_options)})
+        given, more = plain(self.builder_options), plain(builder_options)
+        return self.replace(builder_options=_merged(given, more))
 
     # --- identity
 
@@ -284,7 +288,9 @@ class ImageSpec(ImageSpecFields):
 
     def resolve(self, path: str) -> Path:
         """Return a path of the spec as an absolute one; ``~`` is the user's home."""
-        return self.root / Path(path).expanduser()
+        with suppress(RuntimeError):  # nobody has the name behind the ~
+            return self.root / Path(path).expanduser()
+        return self.root / path
 
     def platforms(self, machine: str | None = None) -> tuple[Platform, ...]:
         """Return what the image runs on, at least one.
@@ -374,12 +380,12 @@ class ImageSpec(ImageSpecFields):
         """Take the valid fields of *data* and return the problems of all others, in field order."""
         validate = type(self).__pydantic_validator__.validate_python
         order = list(type(self).model_fields)
-        given = {name: value for name, value in data.items() if value is not None}
+        given, unknown = known_fields(data, order)
         problems: list[Problem] = []
         try:
             validate(given, self_instance=self, context=origin)
         except ValidationError as error:
-            problems = problems_of(error, order)
+            problems = problems_of(error)
             wrong = {_top(problem) for problem in problems}
             given = {name: value for name, value in given.items() if name not in wrong}
             validate(given, self_instance=self, context=origin)
@@ -387,12 +393,11 @@ class ImageSpec(ImageSpecFields):
         if self.source_root is not None and self.source_copy_mode is None:
             self.__dict__["source_copy_mode"] = CopyMode.LOADED_MODULES
         problems += broken_laws(self, {_top(problem) for problem in problems})
-        places = {name: index for index, name in enumerate(order)}
-        return sorted(problems, key=lambda problem: places.get(_top(problem), len(places)))
+        return sorted(problems, key=lambda problem: order.index(_top(problem))) + unknown
 
     def _extended(self, field: str, more: str | Sequence[str]) -> ImageSpec:
-        values = (*(getattr(self, field) or ()), *([more] if isinstance(more, str) else more))
-        return self.replace(**{field: values})
+        items = more if isinstance(more, (list, tuple)) else [more]
+        return self.replace(**{field: (*(getattr(self, field) or ()), *items)})
 
     def _moved(self, origin: Origin) -> ImageSpec:
         spec = self.model_copy()
@@ -413,6 +418,11 @@ class ImageSpec(ImageSpecFields):
             "copy": copied.digest() if copied else None,
             "source": source.digest() if source else None,
         }
+
+
+def _merged(given: Mapping[str, Any], more: Any) -> Any:
+    """Return both mappings as one; what is no mapping goes on, to be refused with its field."""
+    return {**given, **more} if isinstance(more, Mapping) else more
 
 
 def _top(problem: Problem) -> str:

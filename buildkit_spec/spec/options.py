@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from buildkit_spec.errors import InvalidReferenceError, SpecValidationError
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.spec.frozen import FrozenDict
-from buildkit_spec.spec.problems import Refusal, problems_of
+from buildkit_spec.spec.problems import Refusal, key_text, known_fields, problems_of
 from buildkit_spec.spec.scalars import any_text, choice, kind_of, line, mapping_of, path, switch
 from buildkit_spec.values import Reference
 from buildkit_spec.values.secret import EnvSecret, FileSecret, SecretSource
@@ -32,7 +32,13 @@ def image_reference(value: object) -> str:
     try:
         Reference.parse(written)
     except InvalidReferenceError as error:
-        raise Refusal(f"{written!r} is no image: {error.rule}", error.remedy) from error
+        _, at, digest = written.rpartition("@")
+        if at and not digest.startswith("sha256:"):
+            raise Refusal("holds a login", "write the image's name only; docker login") from error
+        bare = written.partition("://")[2]
+        raise Refusal(
+            f"{written!r} is no image: {error.rule}", f"write {bare}" if bare else ""
+        ) from error
     return written
 
 
@@ -96,11 +102,13 @@ class _Model(BaseModel):
     if not TYPE_CHECKING:  # the fields give the signature
 
         def __init__(self, **data: Any) -> None:
+            given, problems = known_fields(data, type(self).model_fields)
             try:
-                super().__init__(**{key: one for key, one in data.items() if one is not None})
+                super().__init__(**given)
             except ValidationError as error:
-                # The cause would show the values, which may be secret.
-                raise SpecValidationError(problems_of(error, type(self).model_fields)) from None
+                problems = problems_of(error) + problems
+            if problems:
+                raise SpecValidationError(problems)
 
     @classmethod
     def read(cls: type[_M], value: object) -> _M:
@@ -114,7 +122,7 @@ class _Model(BaseModel):
         if not isinstance(value, Mapping):
             raise Refusal(f"is {kind_of(value)}, not a mapping", "write {key: value}")
         try:
-            return cls(**{str(key): one for key, one in value.items()})
+            return cls(**{key_text(key): one for key, one in value.items()})
         except SpecValidationError as error:
             raise Refusal(problems=error.problems) from error
 

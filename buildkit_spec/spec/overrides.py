@@ -7,6 +7,7 @@ from typing import Any
 
 from buildkit_spec.errors import SpecError, SpecSyntaxError, SpecValidationError
 from buildkit_spec.spec.dump import plain
+from buildkit_spec.spec.logins import hidden_logins
 from buildkit_spec.spec.model import ImageSpec
 from buildkit_spec.spec.yaml_nodes import read_document
 
@@ -48,7 +49,9 @@ def _split(override: str) -> tuple[str, bool, object]:
     key = key.removesuffix("+").strip()
     if not separator or not key:
         raise SpecError(
-            f"no key=value: {override!r}", source=_OPTION, remedy="--set registry=localhost:5000"
+            f"no key=value: {hidden_logins(override)!r}",
+            source=_OPTION,
+            remedy="--set registry=localhost:5000",
         )
     try:
         document = read_document(text, source=f"{_OPTION} {key}", is_lenient=True)
@@ -88,9 +91,13 @@ def _apply(data: dict[str, Any], path: list[str], value: object, added_by: str) 
     current = plain(data.get(last))
     if isinstance(current, dict) or (current is None and isinstance(value, dict)):
         if not isinstance(value, dict):
-            raise SpecError(f"{last} takes {{key: value}}: {added_by!r}", source=_OPTION)
+            raise SpecError(
+                f"{last} takes {{key: value}}: {hidden_logins(added_by)!r}", source=_OPTION
+            )
         data[last] = {**(current or {}), **value}
     elif current is None or isinstance(current, list):
         data[last] = [*(current or []), *(value if isinstance(value, list) else [value])]
     else:
-        raise SpecError(f"{last} is no list to append to: {added_by!r}", source=_OPTION)
+        raise SpecError(
+            f"{last} is no list to append to: {hidden_logins(added_by)!r}", source=_OPTION
+        )

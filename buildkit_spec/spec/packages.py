@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.spec.scalars import line
-from buildkit_spec.spec.urls import has_login
 
 _VCS = re.compile(r"^(git|hg|svn|bzr)\+[a-z]+://", re.IGNORECASE)
 _URL = re.compile(r"^https?://", re.IGNORECASE)

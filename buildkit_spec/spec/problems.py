@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.spec.logins import hidden_logins
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -57,7 +58,8 @@ class Refusal(ValueError):
         self, message: str = "", remedy: str = "", *, problems: Iterable[Problem] = ()
     ) -> None:
         super().__init__(message)
-        self.problems = tuple(problems) or (Problem("", message, remedy),)
+        own = Problem("", hidden_logins(message), hidden_logins(remedy))
+        self.problems = tuple(problems) or (own,)
 
 
 class Problems(list[Problem]):
@@ -91,6 +93,24 @@ def moved(problems: Iterable[Problem], path: str) -> list[Problem]:
     return [replace(problem, field=join(path, problem.field)) for problem in problems]
 
 
+def key_text(key: object) -> str:
+    """Return a mapping's key as part of a path, in characters that can be printed."""
+    return str(key).encode(errors="backslashreplace").decode()
+
+
+def known_fields(
+    data: Mapping[Any, object], known: Collection[str]
+) -> tuple[dict[str, object], list[Problem]]:
+    """Return the fields of *data* that are given and exist, and the problems of those that do not.
+
+    Args:
+        data: Fields by name; None stands for one that is not given.
+        known: The fields there are.
+    """
+    given = {name: value for name, value in data.items() if value is not None and name in known}
+    return given, [unknown_field(name, known) for name in data if name not in known]
+
+
 def unknown_field(name: object, known: Collection[str]) -> Problem:
     """Return the problem of a field that does not exist, with the one that was meant if any.
 
@@ -100,32 +120,23 @@ def unknown_field(name: object, known: Collection[str]) -> Problem:
     """
     from difflib import get_close_matches  # only wrong specs pay for it
 
-    if not isinstance(name, str):
-        return Problem(str(name), f"{UNKNOWN_FIELD}: its name is not text", "")
-    lower = name.strip().lower().replace("-", "_")
+    text = key_text(name)
+    lower = text.strip().lower().replace("-", "_")
     close = get_close_matches(lower, known, n=1, cutoff=0.7)
-    meant = lower if lower in known else (close[0] if close else _MEANT.get(lower, ""))
-    if meant.partition(":")[0] not in known:
-        meant = ""
+    candidates = [lower, _MEANT.get(lower, ""), *close]
+    meant = next((one for one in candidates if one.partition(":")[0] in known), "")
     remedy = f"did you mean {meant}?" if meant else f"one of: {', '.join(sorted(known))}"
-    return Problem(name, UNKNOWN_FIELD, remedy)
+    return Problem(text, UNKNOWN_FIELD, remedy)
 
 
-def problems_of(error: ValidationError, known: Collection[str]) -> list[Problem]:
-    """Translate pydantic's findings about one model.
-
-    Args:
-        error: From the model's validator.
-        known: The model's fields.
-    """
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Translate pydantic's findings about one model."""
     found: list[Problem] = []
     for detail in error.errors(include_url=False, include_input=False):
         field = str(detail["loc"][0]) if detail["loc"] else ""
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, (Refusal, SpecValidationError)):
             found += moved(cause.problems, field)
-        elif detail["type"] in {"extra_forbidden", "invalid_key"}:
-            found.append(unknown_field(detail["loc"][0], known))
         else:
             message = str(detail["msg"])
             found.append(Problem(field, message[:1].lower() + message[1:]))

@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.packages import refuse_local
 from buildkit_spec.spec.problems import Refusal
-from buildkit_spec.spec.urls import has_login
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"^(?:-r|-c|--requirements?|--constraints?)(?:\s*=\s*|\s*)(?P<target>.+)$")

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from buildkit_spec.spec.frozen import FrozenDict
-from buildkit_spec.spec.problems import Problems, Refusal
+from buildkit_spec.spec.problems import Problems, Refusal, key_text
 
 _T = TypeVar("_T")
+_MAX_PATH = 4000
+_MAX_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,12 @@ def path(value: object) -> str:
     Raises:
         Refusal: It is not a path.
     """
-    return line(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    written = line(os.fspath(value) if isinstance(value, os.PathLike) else value)
+    if len(written) > _MAX_PATH or any(
+        len(part.encode()) > _MAX_NAME for part in written.split("/")
+    ):
+        raise Refusal("is longer than a path can be")
+    return written
 
 
 def list_of(item: Callable[[object], _T]) -> Callable[[object], tuple[_T, ...]]:
@@ -139,7 +146,7 @@ def mapping_of(
             raise Refusal(f"is {kind_of(value)}, not a mapping", "write {key: value}")
         problems, items = Problems(), {}
         for name, one in value.items():
-            with problems.under(name.text if isinstance(name, Unquoted) else str(name)):
+            with problems.under(key_text(name)):
                 checked = key(name)
                 items[checked] = item(one)
         problems.refuse()

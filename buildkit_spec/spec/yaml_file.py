@@ -10,6 +10,7 @@ from buildkit_spec.errors import SpecError, SpecSyntaxError, SpecValidationError
 from buildkit_spec.spec.materials import material_problems
 from buildkit_spec.spec.model import ImageSpec
 from buildkit_spec.spec.origin import Origin, current_directory
+from buildkit_spec.spec.places import is_there
 from buildkit_spec.spec.scalars import kind_of
 from buildkit_spec.spec.yaml_nodes import read_document
 
@@ -83,4 +84,4 @@ def read_text(path: Path) -> str:
 def _is_path(source: str) -> bool:
     if "\n" in source or "\0" in source or len(source) > 4096:
         return False
-    return source.endswith(SUFFIXES) or Path(source).exists()
+    return source.endswith(SUFFIXES) or is_there(Path(source))

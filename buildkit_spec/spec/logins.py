@@ -1,29 +1,13 @@
-"""URLs that may hold a login: checked, compared and shown without it."""
+"""Logins inside URLs: found, left out, hidden."""
 
 from __future__ import annotations
 
 import re
 
-from buildkit_spec.spec.problems import Refusal
-from buildkit_spec.spec.scalars import line
-
 _LOGIN = re.compile(
-    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<login>[^/\s@'\"]*(?:@[^/\s@'\"]*)*)@"
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<login>[^/\s@'\"]*(?:@[^/\s@'\"]*)*)@"
 )
 _VARIABLES = re.compile(r"^(\$\{[A-Z0-9_]+\}|:)*$")
-
-
-def index_url(value: object) -> str:
-    """Return the URL of a package index; it may hold a login.
-
-    Raises:
-        Refusal: It is no http or https URL.
-    """
-    url = line(value)
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() not in {"http", "https"} or not rest or " " in url:
-        raise Refusal(f"{without_logins(url)!r} is no index URL", "write https://host/path/simple")
-    return url
 
 
 def has_login(text: str) -> bool:
