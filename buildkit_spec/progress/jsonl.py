@@ -58,20 +58,20 @@ class JsonFace:
 
     def show(self, build: str, model: BuildModel, changes: Changes) -> None:
         """Write what an update of a build changed."""
+        told_of = {step.digest: step for step in changes.steps}
         for step in changes.steps:
             if not step.has_ended:
                 self._show_step(build, model, step)
             for transfer in step.transfers:
                 self._show_transfer(build, model, step, transfer)
         for line in changes.lines:
-            told_of = model.step(line.digest)
-            if told_of is not None:
-                self._write("log", line.at, build, told_of, stream=line.stream, log=line.text)
+            step = told_of[line.digest]
+            self._write("log", line.at, build, step, stream=line.stream, log=line.text)
         for warning in changes.warnings:
-            told_of = model.step(warning.vertex)
-            if told_of is not None and told_of.number:
-                short, url = one_line(warning.short), warning.url or None
-                self._write("warning", model.latest, build, told_of, warning=short, url=url)
+            if warning.vertex in told_of:
+                step, short = told_of[warning.vertex], one_line(warning.short)
+                url = warning.url or None
+                self._write("warning", model.latest, build, step, warning=short, url=url)
         for step in changes.steps:
             if step.has_ended:
                 self._show_step(build, model, step)

@@ -88,11 +88,12 @@ class _PlainBuild:
             lines.setdefault(line.digest, []).append(line)
         for step in changes.steps:
             self._show_step(step, lines.pop(step.digest, []))
+        told_of = {step.digest: step for step in changes.steps}
         for warning in changes.warnings:
-            warned = self._model.step(warning.vertex)
-            if warned is not None and warned.number:
-                self._head(warned)
-                self._write(warned, f"WARNING: {one_line(warning.short)}")
+            if warning.vertex in told_of:
+                step = told_of[warning.vertex]
+                self._head(step)
+                self._write(step, f"WARNING: {one_line(warning.short)}")
         self._show_settled()
 
     def end(self, changes: Changes) -> None:

@@ -52,7 +52,7 @@ class Step:
         warnings: What the daemon wants said about it.
         group: Name of its progress group, or empty.
         has_inputs: Whether it makes something of other steps. What has none is a source, which is
-            looked up anew each time, or an export; neither is ever cached.
+            looked up anew each time, or an export; whether those are cached says nothing.
         ended_at: When it ended by the daemon's clock, in seconds since 1970; None before.
     """
 

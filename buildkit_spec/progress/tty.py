@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import IO, cast
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from buildkit_spec.progress.model import BuildModel
@@ -24,6 +24,10 @@ REFRESH_PER_S = 8
 
 BYTES_WIDTH = 50
 """Columns a screen must have for bytes to be shown."""
+
+_SIGN_WIDTH = 2
+_NAME_WIDTH = 8
+"""Columns a name keeps; figures that leave it less are left out."""
 
 _LOOKS = {
     "running": ("●", "blue"),
@@ -100,13 +104,15 @@ class TerminalFace:
         self._is_closed = True
         self._live.stop()
         for name, model in self._builds.items():
-            self._console.print(_grid(_final_rows(name, model, self._console.width)))
+            for row in _final_rows(name, model, self._console.width):
+                self._console.print(_line(row, self._console.width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
             self._fit()
             rows = self._rows(console.width, console.height - 1)
-        yield _grid(rows)
+        for row in rows:
+            yield _line(row, console.width)
 
     def _fit(self) -> None:
         """Take the size of our own terminal: rich asks only the standard streams."""
@@ -239,17 +245,21 @@ def _final_rows(name: str, model: BuildModel, width: int) -> Iterator[Row]:
         yield Row("", ", ".join(counts), seconds_text(summary.duration_s), "bold")
 
 
-def _grid(rows: Iterator[Row] | list[Row]) -> Table:
-    grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(width=1, no_wrap=True)
-    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    grid.add_column(justify="right", no_wrap=True)
-    for row in rows:
-        text = f"  {row.text}" if row.is_log else row.text
-        style = row.style if row.is_log or not row.sign else ""
-        grid.add_row(
-            Text(row.sign, row.style),
-            Text(text.expandtabs(4), style),
-            Text(row.figures, row.style if row.sign else "dim"),
-        )
-    return grid
+def _line(row: Row, width: int) -> Text:
+    """Lay one row out: what is left of its text beside the figures, the name before them."""
+    figures = f"  {row.figures}" if row.figures else ""
+    room = width - _SIGN_WIDTH - cell_len(figures)
+    if room < _NAME_WIDTH:
+        figures, room = "", max(0, width - _SIGN_WIDTH)
+    text = f"  {row.text}" if row.is_log else row.text
+    text = text.expandtabs(4)
+    if cell_len(text) > room:
+        text = set_cell_size(text, room - 1) + "…" if room else ""
+    style = row.style if row.is_log or not row.sign else ""
+    return Text.assemble(
+        (f"{row.sign or ' '} ", row.style),
+        (set_cell_size(text, room), style),
+        (figures, row.style if row.sign else "dim"),
+        no_wrap=True,
+        overflow="crop",
+    )

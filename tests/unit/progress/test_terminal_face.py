@@ -178,7 +178,7 @@ steps = st.lists(
 
 
 @settings(deadline=None)
-@given(steps, st.integers(8, 90), st.integers(2, 20), st.sampled_from([("",), ("web", "batch")]))
+@given(steps, st.integers(3, 90), st.integers(2, 20), st.sampled_from([("",), ("web", "batch")]))
 def test_a_frame_always_fits_its_screen(many, width, height, builds):
     """No step's name, output or number of steps makes a frame higher or wider than the screen."""
     screen = Screen(width, height)
