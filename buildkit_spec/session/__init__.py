@@ -1,0 +1,1 @@
+"""What we serve back to the daemon: files, logins, secrets, health."""

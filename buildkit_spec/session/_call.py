@@ -1,0 +1,85 @@
+"""One call of the daemon: what a handler is given, and how it answers.
+
+A handler takes a `Call` and returns when it is done: the stream then ends with status OK. It raises
+`StatusError` to end it with another status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from buildkit_spec._pb._method import Method
+
+Req = TypeVar("Req", covariant=True)  # noqa: PLC0105
+Res = TypeVar("Res", contravariant=True)  # noqa: PLC0105
+
+CANCELLED = 1
+INVALID_ARGUMENT = 3
+NOT_FOUND = 5
+PERMISSION_DENIED = 7
+RESOURCE_EXHAUSTED = 8
+UNIMPLEMENTED = 12
+INTERNAL = 13
+UNAVAILABLE = 14
+UNAUTHENTICATED = 16
+
+
+class StatusError(Exception):
+    """Ends a call with a gRPC status other than OK; an answer, not a failure of the session.
+
+    Attributes:
+        code: gRPC status code; one of the constants of this module.
+        message: What the daemon shows to its user, one line.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class CallCancelledError(Exception):
+    """The daemon reset the stream, or the session closed: nobody waits for the answer."""
+
+
+class Call(Protocol[Req, Res]):
+    """One call, as its handler sees it.
+
+    Requests are read by one thread; `send` may be called from any.
+    """
+
+    @property
+    def metadata(self) -> Mapping[str, tuple[str, ...]]:
+        """The request's headers, in lower case, pseudo-headers left out."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the stream was reset by the daemon, or the session closed."""
+
+    def messages(self) -> Iterator[Req]:
+        """The requests, until the daemon half-closes the stream.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+            StatusError: A request is not a message of the method's type, or is too large.
+        """
+
+    def send(self, message: Res) -> None:
+        """Answer with a message; waits while the daemon does not take more.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+        """
+
+
+Handler = Callable[["Call[Any, Any]"], None]
+"""Answers one call. It runs in a thread of its own."""
+
+
+class Attachable(Protocol):
+    """A service, or a part of one, that a session offers to the daemon."""
+
+    def methods(self) -> Mapping[Method[Any, Any], Handler]:
+        """The methods it answers, each with its handler."""
