@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from buildkit_spec._pb import ops as pb
 from buildkit_spec.errors import InvalidVertexError
-from buildkit_spec.llb._vertex import Constraints, Edges, Encoded, Output, Vertex
+from buildkit_spec.llb._vertex import Constraints, Edges, Encoded, Output, Vertex, edge_bytes
 from buildkit_spec.llb.constants import (
     CAP_CONSTRAINTS,
     CAP_META_DESCRIPTION,
@@ -20,6 +21,9 @@ from buildkit_spec.llb.constants import (
 from buildkit_spec.llb.definition import Definition
 from buildkit_spec.llb.meta import Meta
 from buildkit_spec.values import Digest, Platform
+
+_CONSTRAINTS = pb.Op(constraints=pb.WorkerConstraints()).SerializeToString()
+"""Written in every op, though we choose no workers: Go's client writes it."""
 
 
 def marshal(output: Output | None, constraints: Constraints) -> Definition:
@@ -34,23 +38,25 @@ def marshal(output: Output | None, constraints: Constraints) -> Definition:
     if output is None:
         return Definition()
     digests: dict[Vertex, str] = {}
-    written: dict[str, Encoded] = {}
-    merged: dict[str, Meta] = {}
+    ops: dict[str, bytes] = {}
+    metadata: dict[str, bytes] = {}
     caps = {CAP_CONSTRAINTS, CAP_PLATFORM}
     for vertex in _build_order(output.vertex):
         encoded = _encode(vertex, constraints, digests)
         digest = digests[vertex] = encoded.digest
-        caps |= _graph_caps(encoded.meta)
-        equal = written.setdefault(digest, encoded)
-        if equal is not encoded:
-            merged[digest] = merged.get(digest, equal.meta).merged(encoded.meta)
-    head = pb.Op(
-        inputs=[pb.Input(digest=digests[output.vertex], index=output.index)]
-    ).SerializeToString(deterministic=True)
-    metadata = {Digest(digest): encoded.metadata for digest, encoded in written.items()}
-    metadata |= {Digest(digest): meta.to_bytes() for digest, meta in merged.items()}
-    metadata[Digest.of(head)] = Meta(caps=frozenset(caps)).to_bytes()
-    return Definition((*(encoded.op for encoded in written.values()), head), metadata)
+        ops.setdefault(digest, encoded.op)
+        meta = metadata.setdefault(digest, encoded.metadata)
+        if meta is not encoded.metadata:
+            metadata[digest] = _merged(meta, encoded.metadata)
+        if vertex.meta.name or vertex.meta.description:
+            caps.add(CAP_META_DESCRIPTION)
+        if vertex.meta.ignore_cache:
+            caps.add(CAP_META_IGNORE_CACHE)
+    head = edge_bytes(digests[output.vertex], output.index)
+    metadata[str(Digest.of(head))] = Meta(caps=frozenset(caps)).to_bytes()
+    return Definition(
+        (*ops.values(), head), {Digest(digest): meta for digest, meta in metadata.items()}
+    )
 
 
 def _build_order(last: Vertex) -> Iterator[Vertex]:
@@ -76,31 +82,27 @@ def _encode(vertex: Vertex, constraints: Constraints, digests: dict[Vertex, str]
     edges = Edges(digests)
     try:
         body = vertex.body(edges, constraints).SerializeToString(deterministic=True)
-        head = pb.Op(inputs=edges.to_pb(), constraints=pb.WorkerConstraints())
-        if vertex.is_platform_specific:
-            head.platform.CopyFrom(_platform(vertex.platform or constraints.platform))
+        is_specific = vertex.is_platform_specific
+        platform = _platform(vertex.platform or constraints.platform) if is_specific else b""
         # Go's deterministic marshaller writes the member of a oneof behind all other fields.
-        op = head.SerializeToString(deterministic=True) + body
-        meta = vertex.meta.with_caps(vertex.caps(constraints))
-        metadata = meta.to_bytes()
+        op = b"".join((edges.to_bytes(), platform, _CONSTRAINTS, body))
+        metadata = vertex.meta.to_bytes(vertex.caps(constraints))
     except (TypeError, ValueError) as error:
         raise InvalidVertexError(
             f"vertex {vertex.meta.name!r} cannot be encoded: {error}"
         ) from error
-    digest = "sha256:" + hashlib.sha256(op).hexdigest()
-    encoded = Encoded(digest, op, meta, metadata)
+    encoded = Encoded("sha256:" + hashlib.sha256(op).hexdigest(), op, metadata)
     vertex.encoded[constraints.platform] = (constraints, encoded)
     return encoded
 
 
-def _platform(platform: Platform) -> pb.Platform:
-    return pb.Platform(OS=platform.os, Architecture=platform.architecture, Variant=platform.variant)
+@lru_cache(maxsize=32)
+def _platform(platform: Platform) -> bytes:
+    message = pb.Platform(
+        OS=platform.os, Architecture=platform.architecture, Variant=platform.variant
+    )
+    return pb.Op(platform=message).SerializeToString(deterministic=True)
 
 
-def _graph_caps(meta: Meta) -> set[str]:
-    """Return what a daemon needs to know for a vertex' metadata, told with the result."""
-    used = {
-        CAP_META_DESCRIPTION: meta.name or meta.description,
-        CAP_META_IGNORE_CACHE: meta.ignore_cache,
-    }
-    return {cap for cap, is_used in used.items() if is_used}
+def _merged(earlier: bytes, later: bytes) -> bytes:
+    return Meta.from_bytes(earlier).merged(Meta.from_bytes(later)).to_bytes()

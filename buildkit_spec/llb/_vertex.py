@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from buildkit_spec._pb import ops as pb
+from buildkit_spec.llb import _wire
 from buildkit_spec.llb.constants import EMPTY_INPUT
 from buildkit_spec.llb.meta import Meta
 from buildkit_spec.values import Platform
@@ -32,13 +33,11 @@ class Encoded:
     Attributes:
         digest: ``sha256:<64 hex>`` of *op*.
         op: A serialised ``pb.Op``.
-        meta: Its metadata, with the capabilities its op needs.
-        metadata: The same as bytes.
+        metadata: A serialised ``pb.OpMetadata``, with the capabilities the op needs.
     """
 
     digest: str
     op: bytes
-    meta: Meta
     metadata: bytes
 
 
@@ -125,6 +124,11 @@ class Edges:
         self._edges.append(edge)
         return len(self._edges) - 1
 
-    def to_pb(self) -> list[pb.Input]:
-        """Return them as messages, in order."""
-        return [pb.Input(digest=digest, index=index) for digest, index in self._edges]
+    def to_bytes(self) -> bytes:
+        """Return them as the field ``inputs`` of a ``pb.Op``, in order."""
+        return b"".join(edge_bytes(digest, index) for digest, index in self._edges)
+
+
+def edge_bytes(digest: str, index: int) -> bytes:
+    """Return one ``pb.Input`` as the field ``inputs`` of a ``pb.Op``."""
+    return _wire.delimited(1, _wire.text(1, digest) + _wire.integer(2, index))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from buildkit_spec._pb import ops as pb
+from buildkit_spec.llb import _wire
 from buildkit_spec.llb.constants import DESCRIPTION_NAME
+
+_IGNORE_CACHE, _DESCRIPTION, _CAPS, _PROGRESS_GROUP = 1, 2, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +74,6 @@ class Meta:
             caps=frozenset(cap for cap, is_needed in message.caps.items() if is_needed),
         )
 
-    def with_caps(self, caps: Iterable[str]) -> Meta:
-        """Return it with *caps* needed too."""
-        return Meta(
-            name=self.name,
-            description=self.description,
-            ignore_cache=self.ignore_cache,
-            progress_group=self.progress_group,
-            caps=self.caps.union(caps),
-        )
-
     def merged(self, later: Meta) -> Meta:
         """Return what holds for a vertex that is in the graph twice.
 
@@ -93,20 +87,33 @@ class Meta:
             caps=self.caps | later.caps,
         )
 
-    def to_bytes(self) -> bytes:
-        """Return it as a serialised ``pb.OpMetadata``, map keys sorted."""
-        name = {DESCRIPTION_NAME: self.name} if self.name else {}
-        message = pb.OpMetadata(
-            ignore_cache=self.ignore_cache,
-            description={**self.description, **name},
-            caps=dict.fromkeys(self.caps, True),
-        )
+    def to_bytes(self, caps: frozenset[str] = frozenset()) -> bytes:
+        """Return it as a serialised ``pb.OpMetadata``, map keys sorted.
+
+        Args:
+            caps: Capabilities to add to its own.
+
+        Raises:
+            UnicodeEncodeError: One of its texts is no Unicode text.
+        """
+        texts = dict(self.description)
+        if self.name:
+            texts[DESCRIPTION_NAME] = self.name
+        parts = [_wire.flag(_IGNORE_CACHE, self.ignore_cache)]
+        for key in sorted(texts):
+            value = _wire.delimited(2, texts[key].encode())
+            parts.append(_wire.entry(_DESCRIPTION, key, value))
+        parts += map(_cap, sorted(self.caps | caps))
         if self.progress_group is not None:
             group = self.progress_group
-            message.progress_group.CopyFrom(
-                pb.ProgressGroup(id=group.id, name=group.name, weak=group.weak)
-            )
-        return message.SerializeToString(deterministic=True)
+            body = _wire.text(1, group.id) + _wire.text(2, group.name) + _wire.flag(3, group.weak)
+            parts.append(_wire.delimited(_PROGRESS_GROUP, body))
+        return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _cap(name: str) -> bytes:
+    return _wire.entry(_CAPS, name, _wire.flag(2, True))
 
 
 def make_meta(name: str, meta: Meta | None) -> Meta:

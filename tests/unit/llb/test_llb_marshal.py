@@ -67,13 +67,15 @@ def test_marshal_puts_every_input_before_its_user(state: State) -> None:
 @settings(max_examples=200, deadline=None)
 @given(graphs())
 def test_marshal_gives_a_valid_definition_that_is_read_back(state: State) -> None:
-    """What we write we accept, and it comes back the same, byte for byte."""
+    """What we write we accept, and it comes back the same: ops by byte, metadata by meaning."""
     definition = state.marshal()
     loaded = Definition.from_bytes(definition.to_bytes())
 
-    assert loaded == definition
-    assert loaded.to_bytes() == definition.to_bytes()
+    assert loaded.ops == definition.ops
     assert loaded.head == definition.head
+    assert loaded.metadata.keys() == definition.metadata.keys()
+    assert all(loaded.meta(one) == definition.meta(one) for one in definition.digests())
+    assert Definition.from_bytes(loaded.to_bytes()) == loaded
     assert (loaded.head is None) == (state.output is None)
 
 
