@@ -150,7 +150,11 @@ def platform(value: object) -> str:
     Raises:
         Refusal: One is not ``os/architecture[/variant]``.
     """
-    parts = list_of(line)(value) if isinstance(value, (list, tuple)) else dict.fromkeys(line(value).split(","))
+    parts = (
+        list_of(line)(value)
+        if isinstance(value, (list, tuple))
+        else dict.fromkeys(line(value).split(","))
+    )
     problems, platforms = Problems(), dict[str, None]()
     for index, part in enumerate(parts):
         with problems.under(f"[{index}]" if isinstance(value, (list, tuple)) else ""):

@@ -1,12 +1,14 @@
-"""The base image of a spec that names none: Flyte's own, by Python and flytekit version."""
+"""What a spec that does not say gets: base image, platform, versions of what is installed here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib import metadata
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec.environment import DEFAULT_IMAGE
+from buildkit_spec.values import Platform
 
 DEFAULT_PYTHON = "3.12"
 """For a spec that says no version: not this process', so that every machine makes the same image.
@@ -60,9 +62,41 @@ def default_base_image(python_version: str, env: Mapping[str, str] = os.environ)
 
 
 def _flytekit_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
-        return version("flytekit")
-    except PackageNotFoundError:
+        return metadata.version("flytekit")
+    except metadata.PackageNotFoundError:
         return ""
+
+
+def default_platform(registry: str, machine: str | None = None) -> Platform:
+    """Return the platform of a spec that names none: ``linux/amd64``, also on other machines.
+
+    A registry on this machine serves this machine, so for one an arm64 machine gets its own kind.
+
+    Args:
+        registry: The spec's registry, or empty.
+        machine: The machine's kind as ``uname -m`` has it; by default it is asked.
+
+    Source: flytekit ``image_spec.py``, ``ImageSpec.__post_init__``.
+    """
+    if machine is None:
+        machine = os.uname().machine if hasattr(os, "uname") else ""
+    is_arm = machine.lower() in {"arm64", "aarch64"}
+    return Platform("linux", "arm64" if is_arm and registry.startswith("localhost:") else "amd64")
+
+
+def pinned_requirements(packages: Iterable[str]) -> list[str]:
+    """Return ``name==version`` of packages that are installed here.
+
+    Raises:
+        SpecValidationError: Some are not; all of them.
+    """
+    pinned, problems = [], []
+    for package in packages:
+        try:
+            pinned.append(f"{package}=={metadata.version(package)}")
+        except (metadata.PackageNotFoundError, ValueError):
+            problems.append(Problem("pinned_packages", f"{package!r} is not installed here"))
+    if problems:
+        raise SpecValidationError(problems)
+    return pinned

@@ -19,10 +19,11 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.spec.logins import without_logins
+from buildkit_spec.spec.materials import material_problems, requirement_files
 from buildkit_spec.spec.packages import canonical_python_package
-from buildkit_spec.spec.requirements import RequirementFile
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
@@ -43,7 +44,8 @@ def short_hash(document: Mapping[str, Any]) -> str:
 def declared(spec: ImageSpec) -> dict[str, Any]:
     """Return what counts of what a spec declares.
 
-    Left out: where the image goes (``registry``, ``tag_format``), who builds it and how
+    Left out: where the image goes and on what it runs (``registry``, ``tag_format``,
+    ``platform``, the last of which `contents` covers), who builds it and how
     (``builder``, tools, network, secrets, logins, ``registry_config``), what is installed later
     (``runtime_packages``), and what a registration fills in (``source_root`` and its copy mode).
     """
@@ -60,7 +62,6 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "apt_packages": _set(spec.apt_packages),
         "cuda": spec.cuda,
         "cudnn": spec.cudnn,
-        "platform": sorted(spec.platform.split(",")) if spec.platform else None,
         "pip_index": without_logins(spec.pip_index or "") or None,
         "pip_extra_index_url": _list(spec.pip_extra_index_url, without_logins),
         "pip_extra_args": spec.pip_extra_args,
@@ -78,9 +79,30 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value is not None}
 
 
-def closure_digest(files: Sequence[RequirementFile]) -> list[list[str]]:
-    """Return paths and sha256 of a requirements file and what it includes."""
-    return [[file.path, hashlib.sha256(file.content).hexdigest()] for file in files]
+def contents(spec: ImageSpec) -> dict[str, Any]:
+    """Return what counts of what the image will hold: the id, all files, and what is below.
+
+    Raises:
+        SpecValidationError: Files are missing; all of them.
+        SpecError: A file cannot be read.
+    """
+    problems = material_problems(spec)
+    if problems:
+        raise SpecValidationError(problems)
+    base = spec.base_image
+    copied, source = spec.copy_selection(), spec.source_selection()
+    return {
+        "epoch": BUILDER_EPOCH,
+        "id": spec.id,
+        "base": base if isinstance(base, str) else base.tag if base else spec.default_base_image(),
+        "platform": sorted(spec.platform.split(",")) if spec.platform else None,
+        "requirements": [
+            [file.path, hashlib.sha256(file.content).hexdigest()]
+            for file in requirement_files(spec)
+        ],
+        "copy": copied.digest() if copied else None,
+        "source": source.digest() if source else None,
+    }
 
 
 def _list(values: Sequence[str] | None, form: Callable[[str], str] = str) -> list[str] | None:

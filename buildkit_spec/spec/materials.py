@@ -16,6 +16,7 @@ from buildkit_spec.spec.problems import moved
 from buildkit_spec.spec.requirements import RequirementFile, read_closure
 from buildkit_spec.spec.rules import ExactFiles, NamedPaths, NotIgnored
 from buildkit_spec.spec.selection import FileSelection
+from buildkit_spec.values.secret import FileSecret, SecretSource
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
@@ -58,6 +59,19 @@ def requirement_files(spec: ImageSpec) -> tuple[RequirementFile, ...]:
     if problems:
         raise SpecValidationError(moved(problems, "requirements"))
     return files
+
+
+def secret_sources(spec: ImageSpec) -> dict[str, SecretSource]:
+    """Return where the secrets of the build steps come from; see `ImageSpec.secret_sources`."""
+    sources: dict[str, SecretSource] = {
+        f"pip-{index}": FileSecret(source)
+        for index, (source, _) in enumerate(spec.pip_secret_mounts or ())
+    }
+    sources.update(spec.builder_options.secrets)
+    return {
+        id: FileSecret(str(spec.resolve(source.path))) if isinstance(source, FileSecret) else source
+        for id, source in sources.items()
+    }
 
 
 def copy_selection(spec: ImageSpec) -> FileSelection | None:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, PrivateAttr, ValidationError, ValidationInfo, f
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
 from buildkit_spec.spec.copy_mode import CopyMode
-from buildkit_spec.spec.defaults import default_base_image
+from buildkit_spec.spec.defaults import default_base_image, default_platform, pinned_requirements
 from buildkit_spec.spec.dump import plain, shown
 from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
 from buildkit_spec.spec.fields import ImageSpecFields
@@ -27,7 +27,7 @@ from buildkit_spec.spec.problems import Refusal, known_fields, problems_of
 from buildkit_spec.spec.scalars import kind_of
 from buildkit_spec.spec.selection import FileSelection
 from buildkit_spec.values import Platform
-from buildkit_spec.values.secret import FileSecret, SecretSource
+from buildkit_spec.values.secret import SecretSource
 
 _MAX_NESTING = 16
 
@@ -143,20 +143,10 @@ class ImageSpec(ImageSpecFields):
         Raises:
             SpecValidationError: A package is not installed, or a field is wrong.
         """
-        from importlib.metadata import PackageNotFoundError, version
-
-        problems, pinned = [], []
         if fields.get("python_version") is not None:
-            problems.append(
-                Problem("python_version", "can not be used with `from_env`", "leave it out")
-            )
-        for package in pinned_packages or ():
-            try:
-                pinned.append(f"{package}=={version(package)}")
-            except (PackageNotFoundError, ValueError):
-                problems.append(Problem("pinned_packages", f"{package!r} is not installed here"))
-        if problems:
-            raise SpecValidationError(problems)
+            problem = Problem("python_version", "can not be used with `from_env`", "leave it out")
+            raise SpecValidationError([problem])
+        pinned = pinned_requirements(pinned_packages or ())
         fields["python_version"] = f"{sys.version_info.major}.{sys.version_info.minor}"
         spec = cls(**fields)
         return spec.with_packages(pinned) if pinned else spec
@@ -232,7 +222,7 @@ class ImageSpec(ImageSpecFields):
             SpecValidationError: Files are missing; all of them.
             SpecError: A file cannot be read.
         """
-        spec_hash = identity.short_hash(self._contents())
+        spec_hash = identity.short_hash(identity.contents(self))
         return self.tag_format.format(spec_hash=spec_hash) if self.tag_format else spec_hash
 
     def image_name(self) -> str:
@@ -303,11 +293,7 @@ class ImageSpec(ImageSpecFields):
         """
         if self.platform:
             return tuple(map(Platform.parse, self.platform.split(",")))
-        if machine is None:
-            machine = os.uname().machine if hasattr(os, "uname") else ""
-        is_local = (self.registry or "").startswith("localhost:")
-        is_arm = machine.lower() in {"arm64", "aarch64"}
-        return (Platform("linux", "arm64" if is_local and is_arm else "amd64"),)
+        return (default_platform(self.registry or "", machine),)
 
     def default_base_image(self, env: Mapping[str, str] = os.environ) -> str:
         """Return the base image when the spec names none.
@@ -332,17 +318,7 @@ class ImageSpec(ImageSpecFields):
             ``pip-0``, ``pip-1`` … for ``pip_secret_mounts``, and the ids of
             ``builder_options.secrets``; paths are absolute.
         """
-        sources: dict[str, SecretSource] = {
-            f"pip-{index}": FileSecret(source)
-            for index, (source, _) in enumerate(self.pip_secret_mounts or ())
-        }
-        sources.update(self.builder_options.secrets)
-        return {
-            id: FileSecret(str(self.resolve(source.path)))
-            if isinstance(source, FileSecret)
-            else source
-            for id, source in sources.items()
-        }
+        return materials.secret_sources(self)
 
     # --- text
 
@@ -403,21 +379,6 @@ class ImageSpec(ImageSpecFields):
         spec = self.model_copy()
         spec._origin = origin
         return spec
-
-    def _contents(self) -> dict[str, Any]:
-        problems = materials.material_problems(self)
-        if problems:
-            raise SpecValidationError(problems)
-        base = self.base_image
-        copied, source = self.copy_selection(), self.source_selection()
-        return {
-            "epoch": identity.BUILDER_EPOCH,
-            "id": self.id,
-            "base": base.tag if isinstance(base, ImageSpec) else base or self.default_base_image(),
-            "requirements": identity.closure_digest(materials.requirement_files(self)),
-            "copy": copied.digest() if copied else None,
-            "source": source.digest() if source else None,
-        }
 
 
 def _merged(given: Mapping[str, Any], more: Any) -> Any:
