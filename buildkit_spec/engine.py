@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -30,6 +30,113 @@ class Builder(Protocol):
         on_status: StatusCallback | None = None,
     ) -> BuildResult:
         """Build one spec; see `BuildkitBuilder.build`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    builder: Builder
+    priority: int
+
+
+class ImageBuildEngine:
+    """The builders of this process.
+
+    A spec that names a builder gets that one; another gets the builder of the highest priority,
+    the first registered when several share it.
+    """
+
+    _builders: ClassVar[dict[str, _Registered]] = {}
+
+    @classmethod
+    def register(cls, name: str, builder: Builder, priority: int = 5) -> None:
+        """Add *builder* under *name*, in place of one that has the name.
+
+        Args:
+            name: What a spec's ``builder`` says.
+            builder: Builds specs; used from several threads at once.
+            priority: The highest is used for specs that name no builder; ours has 1.
+        """
+        cls._builders[name] = _Registered(builder, priority)
+
+    @classmethod
+    def builder_for(cls, spec: ImageSpec) -> Builder:
+        """Return the builder that builds *spec*.
+
+        Raises:
+            SpecValidationError: It names a builder that nobody registered.
+        """
+        if DEFAULT_BUILDER not in cls._builders:
+            cls.register(DEFAULT_BUILDER, BuildkitBuilder(), priority=1)
+        if spec.builder is None:
+            return max(cls._builders.values(), key=lambda one: one.priority).builder
+        if spec.builder not in cls._builders:
+            known = ", ".join(sorted(cls._builders))
+            raise SpecValidationError(
+                [Problem("builder", f"no builder is called {spec.builder!r}", f"one of: {known}")]
+            )
+        return cls._builders[spec.builder].builder
+
+    @classmethod
+    def build(
+        cls,
+        spec: ImageSpec,
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: StatusCallback | None = None,
+    ) -> BuildResult:
+        """Build one spec with its builder; see `BuildkitBuilder.build` for arguments and errors."""
+        builder = cls.builder_for(spec)
+        return builder.build(spec, push=push, force=force, on_status=on_status)
+
+    @classmethod
+    def build_many(
+        cls,
+        specs: Sequence[ImageSpec],
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: Sequence[StatusCallback] = (),
+    ) -> list[BuildResult | Exception]:
+        """Build several specs at once, equal ones once.
+
+        One that fails does not stop the others.
+
+        Args:
+            specs: What to build.
+            push: See `BuildkitBuilder.build`.
+            force: Likewise.
+            on_status: A callback for each spec, or none at all.
+
+        Returns:
+            For each spec, in order, its result or the error it ended with.
+        """
+        callbacks = dict(zip(specs, on_status, strict=False))
+
+        def attempt(spec: ImageSpec) -> BuildResult | Exception:
+            try:
+                return cls.build(spec, push=push, force=force, on_status=callbacks.get(spec))
+            except Exception as error:  # noqa: BLE001 - handed to the caller, one per spec
+                return error
+
+        distinct = list(dict.fromkeys(specs))
+        if len(distinct) == 1:
+            outcomes = {distinct[0]: attempt(distinct[0])}  # on this thread: it gets the Ctrl-C
+        else:
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
+                outcomes = dict(zip(distinct, pool.map(attempt, distinct), strict=True))
+        return [outcomes[spec] for spec in specs]
+
+
+def build(
+    self,
+    spec: ImageSpec,
+    *,
+    push: bool | None = None,
+    force: bool = False,
+    on_status: StatusCallback | None = None,
+) -> BuildResult:
+    """Build one spec; see `BuildkitBuilder.build`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from buildkit_spec.cli.group import exit_code
 from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
+from buildkit_spec.cli.progress import LazyDisplay
+
+if TYPE_CHECKING:
+    from buildkit_spec.progress.display import Mode
 
 
 @click.command(
@@ -35,7 +42,7 @@ def command(
     force: bool,
     address: str | None,
     insecure_registries: tuple[str, ...],
-    progress: str,
+    progress: Mode,
 ) -> None:
     """Build the images of FILE and push them, unless their registry has them already.
 
@@ -45,22 +52,22 @@ def command(
     from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.cli.summary import print_failure, print_result
     from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
-    from buildkit_spec.progress import open_display
 
-    specs = [spec for _, spec in read_specs(files, overrides)]
+    found = read_specs(files, overrides)
     builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
-    stream = click.get_text_stream("stderr")
-    with open_display(progress, stream) as display:
-        callbacks = {
-            name: display.for_build(name if len(specs) > 1 else "").update
-            for name in dict.fromkeys(spec.image_name() for spec in specs)
-        }
-        outcomes = ImageBuildEngine.build_many(specs, push=push, force=force, on_status=callbacks)
+    stream = sys.stderr
+    with LazyDisplay(progress, stream) as display:
+        outcomes = ImageBuildEngine.build_many(
+            [spec for _, spec in found],
+            push=push,
+            force=force,
+            on_status=[display.callback(name if len(found) > 1 else "") for name, _ in found],
+        )
     code = 0
-    for spec, outcome in zip(specs, outcomes, strict=True):
+    for (name, _), outcome in zip(found, outcomes, strict=True):
         if isinstance(outcome, Exception):
-            print_failure(spec.image_name(), outcome, stream)
+            print_failure(name, outcome, stream)
             code = code or exit_code(outcome)
         else:
             print_result(outcome, stream, is_quiet=progress == "quiet")

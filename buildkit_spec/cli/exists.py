@@ -25,7 +25,7 @@ def command(
     from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.values import Reference
 
-    references = {}
+    references: dict[Reference, None] = {}
     for file in files:
         if file.partition(":")[0].endswith((".yaml", ".yml", ".json", ".py")):
             for _, spec in read_specs((file,), overrides):

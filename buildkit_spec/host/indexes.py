@@ -58,9 +58,7 @@ def _pip_files(env: Mapping[str, str], home: Path) -> tuple[str, str]:
             parser.read(place, encoding="utf-8")
         except (configparser.Error, OSError, UnicodeDecodeError):
             continue  # pip itself will complain; a build can go on without
-    values = [
-        parser.get("global", key, fallback="") for key in ("index-url", "extra-index-url")
-    ]
+    values = [parser.get("global", key, fallback="") for key in ("index-url", "extra-index-url")]
     return values[0], values[1]
 
 

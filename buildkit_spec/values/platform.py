@@ -20,7 +20,7 @@ _ARCHITECTURES = {
 _OS = {"macos": "darwin"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Platform:
     """What a container image runs on.
 

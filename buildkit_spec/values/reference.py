@@ -19,7 +19,7 @@ _HOST = re.compile(
 _MAX_NAME = 255
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """The name of an image, parsed once.
 

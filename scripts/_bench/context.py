@@ -22,8 +22,12 @@ def measure() -> None:
                 command = _prepare(who, Path(folder), count, size)
                 first[who] = process(command)
                 again[who] = in_turn({who: lambda _, c=command: process(c)}, rounds=3)[who]
-        report({f"{name}, first, {who}": took for who, took in first.items()}, f"{name}, first, buildx")
-        report({f"{name}, again, {who}": took for who, took in again.items()}, f"{name}, again, buildx")
+        report(
+            {f"{name}, first, {who}": took for who, took in first.items()}, f"{name}, first, buildx"
+        )
+        report(
+            {f"{name}, again, {who}": took for who, took in again.items()}, f"{name}, again, buildx"
+        )
 
 
 def _prepare(who: str, folder: Path, count: int, size: int) -> list[str]:
@@ -38,4 +42,6 @@ def _prepare(who: str, folder: Path, count: int, size: int) -> list[str]:
         spec = str(folder / "image.yaml")
         return ["buildkit-spec", "build", spec, "--no-push", "--force", "--progress", "quiet"]
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY files /root\n")
-    return buildx("build", "--progress", "quiet", "--provenance=false", "--tag", "context", str(folder))
+    return buildx(
+        "build", "--progress", "quiet", "--provenance=false", "--tag", "context", str(folder)
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from _bench.timing import in_turn, report
-
 from buildkit_spec import llb
 
 VERTICES = 10_000

@@ -84,8 +84,22 @@ def test_reference_is_parsed_and_written(text: str, full: str, familiar: str) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a.b/Upper", "a.b/", "a.b/c:", "a.b/c:-x", "a.b/c@sha256:12", "https://a.b/c", "a b/c"]
-    + ["a.b/c//d", "a.b/c:" + "x" * 129, "a.b/" + "c" * 260, ":1", "@", "a.b:123456/c"],
+    [
+        "",
+        "a.b/Upper",
+        "a.b/",
+        "a.b/c:",
+        "a.b/c:-x",
+        "a.b/c@sha256:12",
+        "https://a.b/c",
+        "a b/c",
+        "a.b/c//d",
+        "a.b/c:" + "x" * 129,
+        "a.b/" + "c" * 260,
+        ":1",
+        "@",
+        "a.b:123456/c",
+    ],
 )
 def test_reference_of_another_form_is_refused(text: str) -> None:
     """Each broken rule is an error that names the text."""
