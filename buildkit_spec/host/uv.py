@@ -20,8 +20,6 @@ from pathlib import Path
 from buildkit_spec.errors import BuildkitSpecError
 from buildkit_spec.values import Platform
 
-DEFAULT_VERSION = "0.13.9"
-"""The version used when a spec does not say. Changing it is a new builder epoch."""
 
 _WHEEL_TAGS = {
     "amd64": "musllinux_1_1_x86_64",
