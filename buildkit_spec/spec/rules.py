@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from buildkit_spec.spec.ignore import DockerIgnore, GitIgnore, is_virtual_environment
+from buildkit_spec.spec.dockerignore import DockerIgnore
+from buildkit_spec.spec.gitignore import GitIgnore
+from buildkit_spec.spec.places import is_file
 
 _NEVER = frozenset({".git", "__pycache__"})
 _LITTER = _NEVER | {
@@ -91,7 +93,7 @@ class NotIgnored:
             path.rpartition("/")[2] not in _LITTER
             and not self._git.ignores(path, is_dir=True)
             and not self._docker.prunes(path)
-            and not is_virtual_environment(self._root / path)
+            and not is_file(self._root / path / "pyvenv.cfg")  # PEP 405: a virtual environment
         )
 
     def takes(self, path: str) -> bool:

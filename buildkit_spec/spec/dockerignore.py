@@ -1,85 +1,13 @@
-"""The rules of ``.gitignore`` and ``.dockerignore``."""
+"""The rules of ``.dockerignore``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from buildkit_spec.errors import SpecError
-from buildkit_spec.spec.places import is_file, is_there
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
-
-
-def is_virtual_environment(directory: Path) -> bool:
-    """Whether *directory* is a Python virtual environment (PEP 405)."""
-    return is_file(directory / "pyvenv.cfg")
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        if path.is_symlink() or not path.is_file():
-            return []
-        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except OSError as error:
-        raise SpecError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-
-
-class GitIgnore:
-    """The ``.gitignore`` files that concern a folder: its own, nested ones, and those above it.
-
-    Files that git tracks in spite of a pattern are left out too: only the index knows them.
-
-    Args:
-        root: The folder; files above it count up to the repository's top.
-
-    Source: gitignore(5), *Pattern format*.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._top = next((place for place in (root, *root.parents) if _has_git(place)), root)
-        self._prefix = root.relative_to(self._top).parts
-        self._specs: dict[tuple[str, ...], GitIgnoreSpec | None] = {}
-
-    def ignores(self, path: str, *, is_dir: bool) -> bool:
-        """Whether *path* (relative to the root) is ignored, no directory above it being so."""
-        parts = (*self._prefix, *path.split("/"))
-        for depth in range(len(parts) - 1, -1, -1):
-            spec = self._spec(parts[:depth])
-            if spec is None:
-                continue
-            relative = "/".join(parts[depth:])
-            is_matched = spec.check_file(f"{relative}/" if is_dir else relative).include
-            if is_matched is not None:
-                return is_matched
-        return False
-
-    def _spec(self, directory: tuple[str, ...]) -> GitIgnoreSpec | None:
-        if directory not in self._specs:
-            self._specs[directory] = _git_spec(_lines(self._top.joinpath(*directory, ".gitignore")))
-        return self._specs[directory]
-
-
-def _has_git(directory: Path) -> bool:
-    return is_there(directory / ".git")
-
-
-def _git_spec(lines: Sequence[str]) -> GitIgnoreSpec | None:
-    if not lines:
-        return None
-    from pathspec import GitIgnoreSpec  # only where there are patterns
-
-    valid = []
-    for line in lines:
-        try:
-            GitIgnoreSpec.from_lines([line])
-        except ValueError:
-            continue  # git passes over what is no pattern
-        valid.append(line)
-    return GitIgnoreSpec.from_lines(valid)
+from buildkit_spec.spec.places import text_of
 
 
 class DockerIgnore:
@@ -101,7 +29,7 @@ class DockerIgnore:
     @classmethod
     def load(cls, root: Path) -> DockerIgnore:
         """Read the file at the top of *root*, if there is one."""
-        return cls(_lines(root / ".dockerignore"))
+        return cls(text_of(root / ".dockerignore").splitlines())
 
     def ignores(self, path: str) -> bool:
         """Whether *path* is ignored, itself or through a directory above it."""
