@@ -15,6 +15,7 @@
     │  ├─ InvalidVertexError
     │  └─ InvalidDefinitionError         .digest
     ├─ UnsupportedCapabilityError        .capability
+    ├─ ToolUnavailableError              .tool
     ├─ DaemonError                       .address
     │  ├─ DaemonNotFoundError            no address is set and none answers
     │  ├─ ConnectionFailedError          refused, vanished, not BuildKit
@@ -204,6 +205,18 @@ class UnsupportedCapabilityError(BuildkitSpecError):
     def __init__(self, message: str, *, capability: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.capability = capability
+
+
+class ToolUnavailableError(BuildkitSpecError):
+    """A program that the build needs cannot be had.
+
+    Attributes:
+        tool: The program, such as ``uv``.
+    """
+
+    def __init__(self, message: str, *, tool: str, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.tool = tool
 
 
 class DaemonError(BuildkitSpecError):

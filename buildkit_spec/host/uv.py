@@ -17,9 +17,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildkit_spec.errors import BuildkitSpecError
+from buildkit_spec.errors import ToolUnavailableError
 from buildkit_spec.values import Platform
-
 
 _WHEEL_TAGS = {
     "amd64": "musllinux_1_1_x86_64",
@@ -27,10 +26,6 @@ _WHEEL_TAGS = {
     "arm": "musllinux_1_1_armv7l",
 }
 _TIMEOUT_S = 300
-
-
-class UvUnavailableError(BuildkitSpecError):
-    """The wheel of ``uv`` cannot be had."""
 
 
 def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Path:
@@ -44,7 +39,7 @@ def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Pa
         env: The environment.
 
     Raises:
-        UvUnavailableError: There is no wheel for the platform, neither pip nor uv is here to
+        ToolUnavailableError: There is no wheel for the platform, neither pip nor uv is here to
             fetch it, or the fetch failed; the message holds what the program said.
     """
     cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildkit-spec" / "uv"
@@ -52,8 +47,9 @@ def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Pa
     if (directory / "uv").is_file():
         return directory
     if platform.architecture not in _WHEEL_TAGS:
-        raise UvUnavailableError(
+        raise ToolUnavailableError(
             f"there is no uv wheel for {platform}",
+            tool="uv",
             remedy="set builder_config: {uv: base} and use a base image that holds uv",
         )
     cache.mkdir(parents=True, exist_ok=True)
@@ -82,8 +78,9 @@ def _download(version: str, architecture: str, target: Path) -> Path:
     arguments += ["--dest", str(target), f"uv=={version}"]
     programs = _pips()
     if not programs:
-        raise UvUnavailableError(
+        raise ToolUnavailableError(
             f"uv {version} cannot be fetched: there is no pip here",
+            tool="uv",
             remedy=f"{sys.executable} -m ensurepip",
         )
     said = ""
@@ -95,8 +92,9 @@ def _download(version: str, architecture: str, target: Path) -> Path:
         if done.returncode == 0 and wheels:
             return wheels[0]
         said = (done.stderr or done.stdout).strip() or "no wheel came"
-    raise UvUnavailableError(
+    raise ToolUnavailableError(
         f"uv {version} for {architecture} cannot be fetched with pip: {said.splitlines()[-1]}",
+        tool="uv",
         remedy=f"try it by hand: {' '.join([*programs[-1], *arguments])}",
     )
 

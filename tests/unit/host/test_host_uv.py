@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from buildkit_spec.errors import ToolUnavailableError
 from buildkit_spec.host import uv_directory
-from buildkit_spec.host.uv import UvUnavailableError
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.values import Platform
 
@@ -39,7 +39,7 @@ def test_uv_is_fetched_once(cache: dict[str, str]) -> None:
 
 def test_uv_version_that_does_not_exist_is_told_with_a_command(cache: dict[str, str]) -> None:
     """The error holds what pip said and the command to try by hand; nothing is left behind."""
-    with pytest.raises(UvUnavailableError) as caught:
+    with pytest.raises(ToolUnavailableError) as caught:
         uv_directory("0.0.99999", AMD64, cache)
 
     assert "0.0.99999" in caught.value.message
@@ -49,7 +49,7 @@ def test_uv_version_that_does_not_exist_is_told_with_a_command(cache: dict[str, 
 
 def test_uv_for_a_platform_without_a_wheel_is_refused(cache: dict[str, str]) -> None:
     """The remedy is to take uv from the base image."""
-    with pytest.raises(UvUnavailableError) as caught:
+    with pytest.raises(ToolUnavailableError) as caught:
         uv_directory(UV_VERSION, Platform("linux", "s390x"), cache)
 
     assert "uv: base" in caught.value.remedy
