@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from buildkit_spec._pb._method import Method
 
-Req = TypeVar("Req", covariant=True)  # noqa: PLC0105
-Res = TypeVar("Res", contravariant=True)  # noqa: PLC0105
+Req = TypeVar("Req", covariant=True)
+Res = TypeVar("Res", contravariant=True)
 
+OK = 0
 CANCELLED = 1
 INVALID_ARGUMENT = 3
 NOT_FOUND = 5
@@ -63,7 +64,7 @@ class Call(Protocol[Req, Res]):
 
         Raises:
             CallCancelledError: The stream was reset.
-            StatusError: A request is not a message of the method's type, or is too large.
+            SessionError: A request is not a message of the method's type, or is too large.
         """
 
     def send(self, message: Res) -> None:

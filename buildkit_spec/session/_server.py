@@ -1,0 +1,322 @@
+"""The gRPC server inside the tunnel: calls, their threads, and what is to go out.
+
+One thread brings bytes (`Server.receive`), one fetches them (`Server.outgoing`), and each call has
+one of its own.
+A call's answers wait in a bounded buffer until the peer has room for them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from buildkit_spec._pb._method import Method
+from buildkit_spec.errors import BuildkitSpecError, SessionError
+from buildkit_spec.session._call import (
+    INTERNAL,
+    OK,
+    RESOURCE_EXHAUSTED,
+    UNIMPLEMENTED,
+    CallCancelledError,
+    Handler,
+    StatusError,
+)
+from buildkit_spec.session._framing import (
+    MAX_MESSAGE_BYTES,
+    CallOpened,
+    CallReset,
+    Connection,
+    DataArrived,
+    Event,
+    GoneAway,
+    HalfClosed,
+    MessageReader,
+    frame_message,
+)
+
+_CHUNK_BYTES = 512 << 10
+_CALL_BUFFER_BYTES = 2 << 20
+_BACKLOG_BYTES = 4 << 20
+
+
+class Server:
+    """Answers the calls of one connection.
+
+    Args:
+        handlers: What answers each method.
+        on_failure: Told of each error that is not an answer; called from any thread.
+    """
+
+    def __init__(
+        self,
+        handlers: Mapping[Method[Any, Any], Handler],
+        on_failure: Callable[[BuildkitSpecError], None],
+    ) -> None:
+        self._handlers = {method.path: (method, handler) for method, handler in handlers.items()}
+        self._on_failure = on_failure
+        self._connection = Connection()
+        self._lock = threading.Lock()
+        self._has_output = threading.Condition(self._lock)
+        self._calls: dict[int, _ServerCall] = {}
+        self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
+        self._is_closed = False
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        opened: list[tuple[_ServerCall, Handler]] = []
+        failure: SessionError | None = None
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                for event in self._connection.receive(data):
+                    self._handle(event, opened)
+            except SessionError as error:
+                self._end()
+                failure = error
+            self._has_output.notify()
+        if failure is not None:
+            self._on_failure(failure)
+        for call, handler in opened:
+            name = f"session{call.path}"
+            threading.Thread(target=self._run, args=(call, handler), name=name, daemon=True).start()
+
+    def outgoing(self) -> bytes | None:
+        """Wait for bytes for the peer and return them; None when there will be no more."""
+        with self._lock:
+            while True:
+                self._fill()
+                if data := self._connection.take():
+                    return data
+                if self._is_closed:
+                    return None
+                self._has_output.wait()
+
+    def close(self) -> None:
+        """End the connection and cancel every call; what waits, wakes. Harmless when repeated."""
+        with self._lock:
+            if not self._is_closed:
+                self._connection.leave()
+                self._end()
+
+    def _end(self) -> None:
+        self._is_closed = True
+        for call in self._calls.values():
+            call.cancel()
+        self._calls.clear()
+        self._sending.clear()
+        self._has_output.notify_all()
+
+    def _handle(self, event: Event, opened: list[tuple[_ServerCall, Handler]]) -> None:
+        if isinstance(event, CallOpened):
+            self._open(event, opened)
+            return
+        if isinstance(event, GoneAway):
+            self._end()
+            return
+        call = self._calls.get(event.stream)
+        if isinstance(event, DataArrived):
+            if call is None:
+                self._connection.give_credit(event.stream, event.credit)
+            else:
+                call.feed(event)
+        elif isinstance(event, HalfClosed):
+            if call is not None:
+                call.half_close()
+        elif call is not None:
+            assert isinstance(event, CallReset)
+            self._forget(call)
+            call.cancel()
+
+    def _open(self, event: CallOpened, opened: list[tuple[_ServerCall, Handler]]) -> None:
+        known = self._handlers.get(event.path)
+        if known is None:
+            message = f"unknown method {event.path}"
+            self._connection.end(event.stream, UNIMPLEMENTED, message, has_begun=False)
+            return
+        method, handler = known
+        call = _ServerCall(self, event, method)
+        self._calls[event.stream] = call
+        opened.append((call, handler))
+
+    def _run(self, call: _ServerCall, handler: Handler) -> None:
+        """Run a handler in its thread; whatever it raises ends its call and nothing else."""
+        code, message = OK, ""
+        try:
+            handler(call)
+        except CallCancelledError:
+            return
+        except StatusError as error:
+            code, message = error.code, error.message
+        except BuildkitSpecError as error:
+            code, message = INTERNAL, error.message
+            self._fail(call, error)
+        except Exception as error:  # noqa: BLE001
+            message = f"{call.path}: {type(error).__name__}"
+            code = INTERNAL
+            failure = SessionError(f"could not answer the daemon's call {message}: {error}")
+            failure.__cause__ = error
+            self._fail(call, failure)
+        with self._lock:
+            call.trailers = (code, message)
+            self.wake(call)
+
+    def _fail(self, call: _ServerCall, error: BuildkitSpecError) -> None:
+        # After a reset, what goes wrong in a handler is the reset's echo.
+        if not call.is_cancelled:
+            self._on_failure(error)
+
+    def _forget(self, call: _ServerCall) -> None:
+        self._calls.pop(call.stream, None)
+        self._sending.pop(call.stream, None)
+
+    def wake(self, call: _ServerCall) -> None:
+        """Have the call's output sent. The lock is held."""
+        if call.stream in self._calls:
+            self._sending[call.stream] = call
+            self._has_output.notify()
+
+    def give_credit(self, call: _ServerCall, credit: int) -> None:
+        """Let the peer send more on a call. The lock is held."""
+        if not self._is_closed:
+            self._connection.give_credit(call.stream, credit)
+            self._has_output.notify()
+
+    def _fill(self) -> None:
+        """Move output into the connection, a share for each call, as the peer has room for it."""
+        if not self._sending:
+            return
+        share = max(1, _CHUNK_BYTES // len(self._sending))
+        for call in list(self._sending.values()):
+            self._send(call, share)
+
+    def _send(self, call: _ServerCall, share: int) -> None:
+        output = call.output
+        if output:
+            if not call.has_begun:
+                self._connection.begin(call.stream)
+                call.has_begun = True
+            size = min(len(output), share, self._connection.room(call.stream))
+            if size:
+                with memoryview(output) as view, view[:size] as part:
+                    self._connection.send(call.stream, part)
+                del output[:size]
+                if len(output) < _CALL_BUFFER_BYTES // 2:
+                    call.changed.notify_all()
+        if output:
+            return
+        if call.trailers is None:
+            del self._sending[call.stream]
+            return
+        code, message = call.trailers
+        self._connection.end(call.stream, code, message, has_begun=call.has_begun)
+        if not call.is_half_closed:
+            self._connection.reset(call.stream)
+        self._forget(call)
+        call.cancel()  # for a thread of the handler's that still reads
+
+    @property
+    def lock(self) -> threading.Lock:
+        """Guards the connection and all calls."""
+        return self._lock
+
+
+class _ServerCall:
+    """One call; see `buildkit_spec.session._call.Call`."""
+
+    def __init__(self, server: Server, opened: CallOpened, method: Method[Any, Any]) -> None:
+        self.stream = opened.stream
+        self.path = opened.path
+        self.metadata = opened.metadata
+        self.output = bytearray()
+        self.has_begun = False
+        self.is_half_closed = False
+        self.is_cancelled = False
+        self.trailers: tuple[int, str] | None = None
+        self.changed = threading.Condition(server.lock)
+        self._server = server
+        self._parse = method.request.FromString
+        self._request_name = method.request.DESCRIPTOR.name
+        self._reader = MessageReader()
+        self._arrived: deque[bytes] = deque()
+        self._backlog_bytes = 0
+        self._owed_credit = 0
+        self._fault: SessionError | None = None
+
+    def messages(self) -> Iterator[Any]:
+        while (payload := self._next_payload()) is not None:
+            try:
+                yield self._parse(payload)
+            except DecodeError as error:
+                raise SessionError(
+                    f"the daemon sent what is no {self._request_name} on {self.path}"
+                ) from error
+
+    def _next_payload(self) -> bytes | None:
+        with self._server.lock:
+            while not self._arrived:
+                if self.is_cancelled:
+                    raise CallCancelledError
+                if self._fault is not None:
+                    raise self._fault
+                if self.is_half_closed:
+                    return None
+                self.changed.wait()
+            payload = self._arrived.popleft()
+            self._backlog_bytes -= len(payload)
+            self._pay()
+            return payload
+
+    def send(self, message: Message) -> None:
+        payload = message.SerializeToString()
+        if len(payload) > MAX_MESSAGE_BYTES:
+            raise StatusError(
+                RESOURCE_EXHAUSTED,
+                f"an answer of {len(payload)} bytes is too large (at most {MAX_MESSAGE_BYTES})",
+            )
+        framed = frame_message(payload)
+        with self._server.lock:
+            while len(self.output) >= _CALL_BUFFER_BYTES and not self.is_cancelled:
+                self.changed.wait()
+            if self.is_cancelled:
+                raise CallCancelledError
+            self.output += framed
+            self._server.wake(self)
+
+    # What follows is called by the server, with the lock held.
+
+    def feed(self, event: DataArrived) -> None:
+        """Take bytes of the stream."""
+        self._owed_credit += event.credit
+        if self._fault is None:
+            try:
+                for payload in self._reader.feed(event.data):
+                    self._arrived.append(payload)
+                    self._backlog_bytes += len(payload)
+            except SessionError as error:
+                self._fault = error
+            self.changed.notify_all()
+        self._pay()
+
+    def _pay(self) -> None:
+        """Give credit back, unless the handler is behind: then the peer has to wait for it."""
+        if self._owed_credit and self._backlog_bytes < _BACKLOG_BYTES:
+            credit, self._owed_credit = self._owed_credit, 0
+            self._server.give_credit(self, credit)
+
+    def half_close(self) -> None:
+        """Note that no more requests come."""
+        self.is_half_closed = True
+        if not self._reader.is_between and self._fault is None:
+            self._fault = SessionError(f"the daemon broke off within a message on {self.path}")
+        self.changed.notify_all()
+
+    def cancel(self) -> None:
+        """Let everything that waits on the call give up."""
+        self.is_cancelled = True
+        self.output.clear()
+        self.changed.notify_all()

@@ -1,0 +1,267 @@
+"""A directory tree as the daemon may see it: walked and opened by directory descriptors only.
+
+Every step down is an ``openat`` that refuses symlinks, so that neither a link nor a directory that
+is swapped for one in the middle leads outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from buildkit_spec.errors import FileChangedError, SessionError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not hold us up
+_MAX_OPEN_DIRECTORIES = 64
+_SWAPPED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_CHANGED_REMEDY = "build again once nothing writes to the directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, directory or link as it was found.
+
+    Attributes:
+        path: From the root, with ``/``, without a leading one.
+        status: From ``lstat``.
+        link: A symlink's target as it is, or the path of the first name of a hard-linked file.
+    """
+
+    path: str
+    status: os.stat_result
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to do with an entry.
+
+    Attributes:
+        is_sent: It belongs to the tree.
+        is_entered: A directory's entries are to be asked about; they may belong where it does not.
+        memory: Handed in again when those are asked about.
+    """
+
+    is_sent: bool
+    is_entered: bool
+    memory: object = None
+
+
+Choose = Callable[[str, bool, object], Choice]
+"""Decides on an entry by its path, whether it is a directory, and its directory's memory."""
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory being walked."""
+
+    prefix: str
+    descriptor: int
+    rest: Iterator[os.DirEntry[str]]
+    unsent: Entry | None
+    memory: object
+
+
+class Tree:
+    """A directory, open for walking and reading.
+
+    Args:
+        root: The directory; may itself be a symlink to one.
+
+    Raises:
+        SessionError: It cannot be opened.
+    """
+
+    def __init__(self, root: Path) -> None:
+        try:
+            self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _unreadable(str(root), error) from error
+        self._name = str(root)
+        self._open: dict[str, int] = {}
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for descriptor in (*self._open.values(), self._root):
+            os.close(descriptor)
+        self._open.clear()
+
+    def walk(self, choose: Choose) -> Iterator[Entry]:
+        """Yield the entries in the protocol's order, the root left out.
+
+        A directory comes before its entries, names are compared as bytes, sockets are left out.
+        A directory that was not chosen comes all the same where something below it was.
+
+        Raises:
+            SessionError: A directory or link cannot be read.
+            FileChangedError: A directory was replaced in the meantime.
+        """
+        first_names: dict[tuple[int, int], str] = {}
+        levels = [_Level("", self._root, _sorted(self._root), None, None)]
+        try:
+            while levels:
+                level = levels[-1]
+                found = next(level.rest, None)
+                if found is None:
+                    levels.pop()
+                    if level.descriptor != self._root:
+                        os.close(level.descriptor)
+                    continue
+                path = level.prefix + found.name
+                is_dir = found.is_dir(follow_symlinks=False)
+                choice = choose(path, is_dir, level.memory)
+                if not (choice.is_sent or (is_dir and choice.is_entered)):
+                    continue
+                entry = self._entry(path, found, level.descriptor, first_names)
+                if entry is None:
+                    continue
+                if choice.is_sent:
+                    for above in levels:
+                        if above.unsent is not None:
+                            yield above.unsent
+                            above.unsent = None
+                    yield entry
+                if is_dir and choice.is_entered:
+                    below = self._enter(entry, found.name, level.descriptor, choice)
+                    if below is not None:
+                        levels.append(below)
+        finally:
+            for level in levels[1:]:
+                os.close(level.descriptor)
+
+    def _entry(
+        self,
+        path: str,
+        found: os.DirEntry[str],
+        descriptor: int,
+        first_names: dict[tuple[int, int], str],
+    ) -> Entry | None:
+        try:
+            status = found.stat(follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                return Entry(path, status, os.readlink(found.name, dir_fd=descriptor))
+        except FileNotFoundError:
+            return None  # gone since the directory was read: as good as never there
+        except OSError as error:
+            raise _unreadable(self._where(path), error) from error
+        if stat.S_ISSOCK(status.st_mode):
+            return None
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+            first = first_names.setdefault((status.st_dev, status.st_ino), path)
+            return Entry(path, status, first if first != path else "")
+        return Entry(path, status)
+
+    def _enter(self, entry: Entry, name: str, descriptor: int, choice: Choice) -> _Level | None:
+        try:
+            below = os.open(name, _DIRECTORY, dir_fd=descriptor)
+        except OSError as error:
+            if error.errno in _SWAPPED:
+                raise _changed(entry.path) from error
+            if not choice.is_sent and isinstance(error, PermissionError):
+                return None
+            raise _unreadable(self._where(entry.path), error) from error
+        unsent = None if choice.is_sent else entry
+        return _Level(f"{entry.path}/", below, _sorted(below), unsent, choice.memory)
+
+    def open(self, entry: Entry) -> int:
+        """Return a descriptor of a regular file, to be closed by the caller.
+
+        Raises:
+            FileChangedError: It is not the file that was found any more.
+            SessionError: It cannot be read.
+        """
+        above, _, name = entry.path.rpartition("/")
+        try:
+            descriptor = os.open(name, _FILE, dir_fd=self._directory(above))
+        except OSError as error:
+            if error.errno in _SWAPPED:
+                raise _changed(entry.path) from error
+            raise _unreadable(self._where(entry.path), error) from error
+        try:
+            check_same(entry, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def readlink(self, path: str) -> str | None:
+        """Return a symlink's target, or None where there is none."""
+        above, _, name = path.rpartition("/")
+        try:
+            return os.readlink(name, dir_fd=self._directory(above))
+        except OSError:
+            return None
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a directory; none where it is not one or cannot be read."""
+        with contextlib.suppress(OSError):
+            return os.listdir(self._directory(path))
+        return []
+
+    def _directory(self, path: str) -> int:
+        """Return a descriptor of a directory, which stays ours and is good until the next call."""
+        if not path:
+            return self._root
+        known = self._open.get(path)
+        if known is not None:
+            return known
+        descriptor, place = self._root, ""
+        for name in path.split("/"):
+            place = f"{place}/{name}" if place else name
+            known = self._open.get(place)
+            if known is None:
+                known = os.open(name, _DIRECTORY, dir_fd=descriptor)
+                self._open[place] = known
+                if len(self._open) > _MAX_OPEN_DIRECTORIES:
+                    os.close(self._open.pop(next(iter(self._open))))
+            descriptor = known
+        return descriptor
+
+    def _where(self, path: str) -> str:
+        return f"{self._name.rstrip('/')}/{path}"
+
+
+def check_same(entry: Entry, descriptor: int) -> None:
+    """Check that an open file is the one that was found, and unchanged.
+
+    Raises:
+        FileChangedError: It is another one, or it was written to.
+    """
+    now, then = os.fstat(descriptor), entry.status
+    if (now.st_ino, now.st_size, now.st_mtime_ns, now.st_dev, now.st_mode) != (
+        then.st_ino,
+        then.st_size,
+        then.st_mtime_ns,
+        then.st_dev,
+        then.st_mode,
+    ):
+        raise _changed(entry.path)
+
+
+def _sorted(descriptor: int) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(descriptor) as entries:
+        return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
+
+
+def _changed(path: str) -> FileChangedError:
+    return FileChangedError(
+        f"{path!r} changed while it was being sent", path=path, remedy=_CHANGED_REMEDY
+    )
+
+
+def _unreadable(place: str, error: OSError) -> SessionError:
+    return SessionError(f"cannot read {place!r}: {(error.strerror or str(error)).lower()}")

@@ -1,0 +1,207 @@
+"""`FileSync`: sends shared directories to the daemon, which asks for them by name.
+
+The protocol is fsutil's (``send.go``): a STAT packet for each entry, in order; the daemon asks for
+the contents of those it does not have.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import unquote_plus
+
+from buildkit_spec._pb import filesync
+from buildkit_spec._pb._method import Method
+from buildkit_spec._pb.fsutil import Packet, Stat
+from buildkit_spec.errors import BuildkitSpecError, SessionError
+from buildkit_spec.session._call import INTERNAL, NOT_FOUND, Call, Handler, StatusError
+from buildkit_spec.session._patterns import selection
+from buildkit_spec.session._walk import Choose, Entry, Tree, check_same
+
+_CHUNK_BYTES = 256 << 10
+
+# Go's os.FileMode. Source: WIRE.md, and io/fs/fs.go.
+_KINDS = {
+    stat.S_IFDIR: 1 << 31,
+    stat.S_IFLNK: 1 << 27,
+    stat.S_IFBLK: 1 << 26,
+    stat.S_IFCHR: 1 << 26 | 1 << 21,
+    stat.S_IFIFO: 1 << 25,
+}
+_SPECIAL = ((stat.S_ISUID, 1 << 23), (stat.S_ISGID, 1 << 22), (stat.S_ISVTX, 1 << 20))
+
+
+@dataclass(frozen=True, slots=True)
+class SharedDir:
+    """A directory that the daemon may read.
+
+    Attributes:
+        root: The directory.
+        accepts: Asked about each entry, by its path from the root with ``/`` and whether it is a
+            directory; what it refuses is not sent, nor entered. None accepts everything.
+        mode_mask: Permission bits that are sent, symlinks' aside; the others are cleared.
+    """
+
+    root: Path
+    accepts: Callable[[str, bool], bool] | None = None
+    mode_mask: int = 0o7777
+
+
+class FileSync:
+    """Answers ``moby.filesync.v1.FileSync/DiffCopy``.
+
+    Args:
+        directories: What is shared, by the name of its ``local`` source.
+    """
+
+    def __init__(self, directories: Mapping[str, SharedDir]) -> None:
+        self._directories = dict(directories)
+
+    def methods(self) -> Mapping[Method[Any, Any], Handler]:
+        """See `Attachable.methods`."""
+        return {filesync.FileSync.DiffCopy: self._diff_copy}
+
+    def _diff_copy(self, call: Call[Packet, Packet]) -> None:
+        name = next(iter(_values(call.metadata, "dir-name")), "")
+        shared = self._directories.get(name)
+        if shared is None:
+            raise StatusError(NOT_FOUND, f"no directory {name!r} is shared")
+        try:
+            with Tree(shared.root) as tree:
+                choose = selection(
+                    tree,
+                    shared.accepts,
+                    includes=_values(call.metadata, "include-patterns"),
+                    excludes=_values(call.metadata, "exclude-patterns"),
+                    follow=_values(call.metadata, "followpaths"),
+                )
+                _Transfer(call, tree, choose, shared.mode_mask).run()
+        except BuildkitSpecError as error:
+            # What the daemon shows; the status of the call comes too late for it.
+            data = error.message.encode(errors="replace")
+            call.send(Packet(type=Packet.PACKET_ERR, data=data))
+            raise
+
+
+class _Transfer:
+    """One directory on its way.
+
+    The handler's thread sends; another reads what the daemon asks for meanwhile.
+    """
+
+    def __init__(
+        self, call: Call[Packet, Packet], tree: Tree, choose: Choose, mode_mask: int
+    ) -> None:
+        self._call = call
+        self._tree = tree
+        self._choose = choose
+        self._mode_mask = mode_mask
+        self._files: dict[int, Entry] = {}
+        self._requests: SimpleQueue[Packet | BaseException | None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Send what is asked for, until the daemon has all it wants."""
+        threading.Thread(target=self._listen, name="session-requests", daemon=True).start()
+        for index, entry in enumerate(self._tree.walk(self._choose)):
+            if stat.S_ISREG(entry.status.st_mode):
+                self._files[index] = entry
+            self._call.send(Packet(type=Packet.PACKET_STAT, stat=self._stat(entry)))
+            while not self._requests.empty():
+                self._answer(self._requests.get())
+        self._call.send(Packet(type=Packet.PACKET_STAT))
+        while self._answer(self._requests.get()):
+            pass
+
+    def _listen(self) -> None:
+        try:
+            for packet in self._call.messages():
+                self._requests.put(packet)
+            self._requests.put(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is handled
+            self._requests.put(error)
+
+    def _answer(self, request: Packet | BaseException | None) -> bool:
+        """Answer one packet; return whether more may come."""
+        if isinstance(request, BaseException):
+            raise request
+        if request is None:
+            raise SessionError("the daemon broke off while files were being sent")
+        if request.type == Packet.PACKET_REQ:
+            entry = self._files.pop(request.ID, None)
+            if entry is None:
+                raise SessionError(f"the daemon asked for file {request.ID}, which it may not have")
+            self._send_file(request.ID, entry)
+        elif request.type == Packet.PACKET_FIN:
+            self._call.send(Packet(type=Packet.PACKET_FIN))
+            return False
+        elif request.type == Packet.PACKET_ERR:
+            text = request.data.decode(errors="replace")
+            raise StatusError(INTERNAL, f"error from receiver: {text}")
+        return True
+
+    def _send_file(self, index: int, entry: Entry) -> None:
+        descriptor = self._tree.open(entry)
+        try:
+            left = entry.status.st_size
+            while left > 0:
+                data = os.read(descriptor, min(left, _CHUNK_BYTES))
+                if not data:
+                    break  # shorter than it was: told below
+                left -= len(data)
+                self._call.send(Packet(type=Packet.PACKET_DATA, ID=index, data=data))
+            check_same(entry, descriptor)
+        finally:
+            os.close(descriptor)
+        self._call.send(Packet(type=Packet.PACKET_DATA, ID=index))
+
+    def _stat(self, entry: Entry) -> Stat:
+        status = entry.status
+        kind = stat.S_IFMT(status.st_mode)
+        try:
+            message = Stat(
+                path=entry.path,
+                mode=go_mode(status.st_mode, self._mode_mask),
+                size=0 if kind == stat.S_IFDIR else status.st_size,
+                modTime=status.st_mtime_ns,
+                linkname=entry.link,
+            )
+        except (UnicodeEncodeError, ValueError) as error:
+            raise SessionError(
+                f"cannot send {os.fsencode(entry.path)!r}: its name or link is not UTF-8",
+                remedy="rename it, or leave it out",
+            ) from error
+        if kind in (stat.S_IFBLK, stat.S_IFCHR):
+            message.devmajor = os.major(status.st_rdev)
+            message.devminor = os.minor(status.st_rdev)
+        return message
+
+
+def go_mode(mode: int, mask: int = 0o7777) -> int:
+    """Return ``st_mode`` as Go's ``os.FileMode``.
+
+    Args:
+        mode: As ``lstat`` gives it.
+        mask: Permission bits to keep, set-user-id and its like among them; not a symlink's.
+    """
+    kind = stat.S_IFMT(mode)
+    if kind != stat.S_IFLNK:
+        mode &= mask
+    result = mode & 0o777 | _KINDS.get(kind, 0)
+    for bit, go_bit in _SPECIAL:
+        if mode & bit:
+            result |= go_bit
+    return result
+
+
+def _values(metadata: Mapping[str, tuple[str, ...]], key: str) -> tuple[str, ...]:
+    """Return a key's values. Source: ``session/filesync/filesync.go``, ``decodeOpts``."""
+    values = metadata.get(key, ())
+    if metadata.get(f"{key}-encoded", ("",))[0].lower() in ("1", "t", "true"):
+        return tuple(unquote_plus(value) for value in values)
+    return values
