@@ -34,6 +34,7 @@ from buildkit_spec.session import (
     SSHForward,
 )
 from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
@@ -206,7 +207,7 @@ class Job:
 
     def _directories(self, served: Served) -> dict[str, SharedDir]:
         shared = {
-            name: SharedDir(selection.root, accepts=selection.accepts)
+            name: SharedDir(selection.root, accepts=selection.accepts, mode_mask=MODE_MASK)
             for name, selection in served.directories.items()
         }
         if served.uv_version:
