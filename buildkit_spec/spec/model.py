@@ -324,9 +324,9 @@ class ImageSpec(ImageSpecFields):
 
     def to_yaml(self) -> str:
         """Return the spec as YAML: the fields that were given, with logins in URLs as they are."""
-        import yaml
+        from buildkit_spec.spec.yaml_text import yaml_text
 
-        return yaml.safe_dump(plain(self), sort_keys=False, allow_unicode=True)
+        return yaml_text(plain(self))
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         return list(shown(plain(self)).items())

@@ -28,4 +28,4 @@ class Origin:
 
     root: Path = field(default_factory=current_directory)
     is_forced: bool = False
-    modules: tuple[Path, ...] | None = None
+    modules: tuple[Path, ...] | None = field(default=None, compare=False)

@@ -37,7 +37,11 @@ def problem_of(field: str, value: object):
         ("registry", "GHCR.io/FlyteOrg", "ghcr.io/flyteorg"),
         ("registry", "pingsutw", "pingsutw"),
         ("registry", "myregistry:5000/myimage", "myregistry:5000/myimage"),
-        ("registry", "us-west1-docker.pkg.dev/example.com/p/r", "us-west1-docker.pkg.dev/example.com/p/r"),
+        (
+            "registry",
+            "us-west1-docker.pkg.dev/example.com/p/r",
+            "us-west1-docker.pkg.dev/example.com/p/r",
+        ),
         ("registry", "[::1]:5000", "[::1]:5000"),
         ("python_version", "3.10", "3.10"),
         ("python_version", "3.12.4", "3.12.4"),
@@ -46,11 +50,19 @@ def problem_of(field: str, value: object):
         ("platform", "linux/amd64,linux/arm64", "linux/amd64,linux/arm64"),
         ("platform", ["amd64", "aarch64", "linux/amd64"], "linux/amd64,linux/arm64"),
         ("packages", ["numpy", "pandas[excel]>=2", "x ; python_version<'3.9'"], None),
-        ("packages", ["git+https://github.com/a/b.git@main", "https://h/x-1-py3-none-any.whl"], None),
+        (
+            "packages",
+            ["git+https://github.com/a/b.git@main", "https://h/x-1-py3-none-any.whl"],
+            None,
+        ),
         ("packages", ["x @ git+ssh://git@github.com/a/b", "git+https://${TOKEN}@h/x"], None),
         ("packages", [], ()),
         ("apt_packages", ["libc6:arm64", "git=1:2.39.2-1", "g++", "curl/bookworm-backports"], None),
-        ("conda_packages", ["numpy>=1.26", "conda-forge::scipy", "python 3.11.*", "x[build=py3]"], None),
+        (
+            "conda_packages",
+            ["numpy>=1.26", "conda-forge::scipy", "python 3.11.*", "x[build=py3]"],
+            None,
+        ),
         ("conda_channels", ["conda-forge", "https://conda.example.test/nvidia"], None),
         ("requirements", Path("a/requirements.txt"), "a/requirements.txt"),
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
@@ -82,7 +94,12 @@ def test_good_value_is_kept(field, value, kept):
 @pytest.mark.parametrize(
     ("field", "value", "message", "remedy"),
     [
-        ("name", "localhost:30000/x:1", "holds more than a name", "registry: localhost:30000, name: x"),
+        (
+            "name",
+            "localhost:30000/x:1",
+            "holds more than a name",
+            "registry: localhost:30000, name: x",
+        ),
         ("name", "x@sha256:1", "holds more than a name", "name: x"),
         ("name", "a b", "no image name", ""),
         ("name", "ghcr.io/me/x", "begins with a registry", "registry: ghcr.io/me, name: x"),

@@ -80,7 +80,11 @@ def full_spec(root: Path) -> ImageSpec:
 
 GOLDEN = [
     ({}, "4a3jxzamq5g27nshn52ipvgojc", "nje2vspnootqqouh6efwj644jd"),
-    ({"name": "x", "packages": ["pandas"], "registry": "ghcr.io/u"}, "y7vbpaekothkv4akozsequfji6", "iskzmbfbxucvonf66le6cjh47t"),
+    (
+        {"name": "x", "packages": ["pandas"], "registry": "ghcr.io/u"},
+        "y7vbpaekothkv4akozsequfji6",
+        "iskzmbfbxucvonf66le6cjh47t",
+    ),
     (
         {
             "base_image": ImageSpec(name="b", packages=["numpy"], base_image="debian:12"),
@@ -219,7 +223,9 @@ def test_force_and_format_leave_the_hash_alone(project):
 
 
 FIELD_VALUES = {
-    "packages": st.lists(st.sampled_from(["a", "b>=1", "c[x]", "d ; python_version>'3'"]), max_size=4),
+    "packages": st.lists(
+        st.sampled_from(["a", "b>=1", "c[x]", "d ; python_version>'3'"]), max_size=4
+    ),
     "apt_packages": st.lists(st.sampled_from(["git", "curl", "g++"]), max_size=3),
     "copy": st.lists(st.sampled_from(["data", "src", "req/base.txt"]), max_size=3),
     "env": st.dictionaries(st.sampled_from("ABC"), st.sampled_from("xyz"), max_size=3),
@@ -228,7 +234,9 @@ FIELD_VALUES = {
 }
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.fixed_dictionaries({}, optional=FIELD_VALUES), st.randoms(use_true_random=False))
 def test_order_matters_only_for_commands(fields, shuffler: random.Random):
     """Any order of packages, files, platforms and variables gives the same identity."""
@@ -343,7 +351,12 @@ def test_tag_covers_contents(project, change):
 
 
 names = st.text(string.ascii_lowercase, min_size=1, max_size=3)
-trees = st.dictionaries(names, st.one_of(names, st.dictionaries(names, names, min_size=1, max_size=3)), min_size=1, max_size=4)
+trees = st.dictionaries(
+    names,
+    st.one_of(names, st.dictionaries(names, names, min_size=1, max_size=3)),
+    min_size=1,
+    max_size=4,
+)
 
 
 def write_tree(root: Path, tree: dict[str, object]) -> Path:
@@ -359,7 +372,7 @@ def write_tree(root: Path, tree: dict[str, object]) -> Path:
 @settings(deadline=None, max_examples=100)
 @given(trees, trees)
 def test_tag_is_equal_only_for_equal_trees(tmp_path_factory, one, other):
-    """Two folders have the same digest if, and only if, they hold the same: no separator is missed."""
+    """Two folders have the same digest only if they hold the same: no separator is missed."""
     folder = tmp_path_factory.mktemp("trees")
     tags = [
         spec_in(write_tree(folder / str(index), tree), copy=["."]).tag

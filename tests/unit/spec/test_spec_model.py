@@ -12,7 +12,7 @@ import pytest
 from buildkit_spec.errors import SpecError, SpecValidationError
 from buildkit_spec.spec import BuilderOptions, CopyMode, ImageSpec
 
-FLYTEKIT_FIELDS = (
+FLYTEKIT_FIELDS = (  # noqa: SIM905 - a list of thirty lines reads worse
     "name python_version builder source_root env registry packages conda_packages conda_channels "
     "requirements apt_packages cuda cudnn base_image platform pip_index pip_extra_index_url "
     "pip_secret_mounts pip_extra_args registry_config entrypoint commands tag_format "
@@ -69,11 +69,15 @@ def test_arguments_stay_as_they_were():
     assert (spec.packages, spec.env) == (("numpy",), {"A": "b"})
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_copies_are_equal(duplicate):
     """Copies and pickles are equal, with the wish to be forced."""
     spec = ImageSpec(
-        env={"A": "b"}, base_image=ImageSpec(name="base"), builder_options={"secrets": {"T": "env:T"}}
+        env={"A": "b"},
+        base_image=ImageSpec(name="base"),
+        builder_options={"secrets": {"T": "env:T"}},
     ).force_push()
 
     other = duplicate(spec)
@@ -90,7 +94,7 @@ def test_specs_are_told_apart_by_fields():
 
 
 def test_with_methods_add():
-    """Every ``with_*`` method adds to a new spec, one text or several, and leaves the first alone."""
+    """Every ``with_*`` adds to a new spec, one text or several, and leaves the first alone."""
     first = ImageSpec(packages=["a"], apt_packages=["git"], env={"A": "1"})
     second = (
         first.with_packages("b")
@@ -282,4 +286,6 @@ def test_uv_comes_from_an_image_as_soon_as_one_is_named():
     """flytekit's ``uv_image`` is enough; otherwise the wheel is used."""
     assert ImageSpec().builder_config.uv == "wheel"
     assert ImageSpec(builder_config={"uv_image": "x/uv:1"}).builder_config.uv == "image"
-    assert ImageSpec(builder_config={"uv_image": "x/uv:1", "uv": "base"}).builder_config.uv == "base"
+    assert (
+        ImageSpec(builder_config={"uv_image": "x/uv:1", "uv": "base"}).builder_config.uv == "base"
+    )

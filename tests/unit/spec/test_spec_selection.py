@@ -113,7 +113,11 @@ def test_named_paths_know_no_ignore_files(tmp_path):
     )  # fmt: skip
     (root / ".gitignore").write_text("*.log\na\n")
 
-    assert paths(FileSelection(root, NamedPaths(["a"]))) == ["a/.cache/x", "a/.venv/x", "a/keep.log"]
+    assert paths(FileSelection(root, NamedPaths(["a"]))) == [
+        "a/.cache/x",
+        "a/.venv/x",
+        "a/keep.log",
+    ]
     assert paths(FileSelection(root, NamedPaths(["."]))) == [
         ".gitignore", "a/.cache/x", "a/.venv/x", "a/keep.log", "b",
     ]  # fmt: skip
@@ -145,8 +149,8 @@ def test_source_leaves_habitual_litter_out(tmp_path):
 def test_source_follows_nested_gitignores(tmp_path):
     """Deeper files win, exceptions bring back, an excluded directory is closed."""
     root = tree(
-        tmp_path, "a.log", "keep.log", "sub/b.log", "sub/deep/c.log", "out/x", "out/keep", "doc/out",
-        "doc/x.tmp", "doc/y",
+        tmp_path, "a.log", "keep.log", "sub/b.log", "sub/deep/c.log", "out/x", "out/keep",
+        "doc/out",         "doc/x.tmp", "doc/y",
     )  # fmt: skip
     (root / ".gitignore").write_text("*.log\n!keep.log\n/out/\n!/out/keep\n# comment\n\n!\n")
     (root / "sub/.gitignore").write_text("!b.log\n")
@@ -177,7 +181,13 @@ def test_source_follows_dockerignore(tmp_path):
 
 def test_source_auto_takes_loaded_modules(tmp_path, monkeypatch):
     """``auto`` takes the Python files that are loaded from the source root, in their folders."""
-    root = tree(tmp_path, "spec_sel_pkg/__init__.py", "spec_sel_pkg/used.py", "spec_sel_pkg/unused.py", "data.csv")
+    root = tree(
+        tmp_path,
+        "spec_sel_pkg/__init__.py",
+        "spec_sel_pkg/used.py",
+        "spec_sel_pkg/unused.py",
+        "data.csv",
+    )
     for file in root.rglob("*.py"):
         file.write_text("")
     monkeypatch.syspath_prepend(str(root))
@@ -233,10 +243,38 @@ patterns = st.lists(
         st.one_of(
             files,
             st.sampled_from(
-                ["*", "*.log", "?", "a/**", "a/**/c.py", "[ab]", "b*", "\\a", "*/b", "**", "***/a",
-                 "a**/b", "[!a]", "[^a-b]*", "[]ab]", "[a-]", "[-a]", "[[:alpha:]]", "[[:nope:]]a",
-                 "[b-a]", "[\\a-c]", "[a", "a\\", "\\!a", "\\#a", "a\\ ", "*/", "/*", "/**"]
-            ),  # fmt: skip
+                [
+                    "*",
+                    "*.log",
+                    "?",
+                    "a/**",
+                    "a/**/c.py",
+                    "[ab]",
+                    "b*",
+                    "\\a",
+                    "*/b",
+                    "**",
+                    "***/a",
+                    "a**/b",
+                    "[!a]",
+                    "[^a-b]*",
+                    "[]ab]",
+                    "[a-]",
+                    "[-a]",
+                    "[[:alpha:]]",
+                    "[[:nope:]]a",
+                    "[b-a]",
+                    "[\\a-c]",
+                    "[a",
+                    "a\\",
+                    "\\!a",
+                    "\\#a",
+                    "a\\ ",
+                    "*/",
+                    "/*",
+                    "/**",
+                ]
+            ),
             st.text(string.ascii_lowercase[:3] + "*?/[]!^\\ #.-:", max_size=6),
         ),
         st.sampled_from(["", "", "/", " "]),
@@ -265,7 +303,9 @@ def test_gitignore_as_git_reads_it(tmp_path_factory, names, top, nested):
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
 
     git("init", "-q", "--template=")
     listed = git("-c", "core.quotePath=off", "ls-files", "-z", "-o", "--exclude-standard")
