@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from buildkit_spec.session._call import Attachable, Call, Handler, StatusError
 from buildkit_spec.session._session import Session
+from buildkit_spec.session.auth import Auth, Logins
 from buildkit_spec.session.files import FileSync, SharedDir
 from buildkit_spec.session.health import Health
+from buildkit_spec.session.secrets import Secrets
+from buildkit_spec.session.ssh import SSHForward
 
 __all__ = [
     "Attachable",
+    "Auth",
     "Call",
     "FileSync",
     "Handler",
     "Health",
+    "Logins",
+    "SSHForward",
+    "Secrets",
     "Session",
     "SharedDir",
     "StatusError",

@@ -67,8 +67,21 @@ class Call(Protocol[Req, Res]):
             SessionError: A request is not a message of the method's type, or is too large.
         """
 
-    def send(self, message: Res) -> None:
+    def arrived(self) -> Iterator[Req]:
+        """The requests that are there already; does not wait for others.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+            SessionError: As for `messages`.
+        """
+
+    def send(self, message: Res, *, has_more: bool = False) -> None:
         """Answer with a message; waits while the daemon does not take more.
+
+        Args:
+            message: The answer.
+            has_more: More follows at once, or the handler goes on to read requests: the message
+                may then wait for others to travel with.
 
         Raises:
             CallCancelledError: The stream was reset.

@@ -40,7 +40,9 @@ from buildkit_spec.session._framing import (
 
 _CHUNK_BYTES = 512 << 10
 _CALL_BUFFER_BYTES = 2 << 20
+_CORK_BYTES = 64 << 10
 _BACKLOG_BYTES = 4 << 20
+_CREDIT_BYTES = 256 << 10
 
 
 class Server:
@@ -63,6 +65,7 @@ class Server:
         self._has_output = threading.Condition(self._lock)
         self._calls: dict[int, _ServerCall] = {}
         self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
+        self._replies = b""  # what the protocol itself has to say
         self._is_closed = False
 
     def receive(self, data: bytes) -> None:
@@ -78,7 +81,9 @@ class Server:
             except SessionError as error:
                 self._end()
                 failure = error
-            self._has_output.notify()
+            self._replies += self._connection.take()
+            if self._replies or self._sending:
+                self._has_output.notify()
         if failure is not None:
             self._on_failure(failure)
         for call, handler in opened:
@@ -90,7 +95,8 @@ class Server:
         with self._lock:
             while True:
                 self._fill()
-                if data := self._connection.take():
+                if data := self._replies + self._connection.take():
+                    self._replies = b""
                     return data
                 if self._is_closed:
                     return None
@@ -171,6 +177,7 @@ class Server:
             self._on_failure(error)
 
     def _forget(self, call: _ServerCall) -> None:
+        call.settle()
         self._calls.pop(call.stream, None)
         self._sending.pop(call.stream, None)
 
@@ -248,30 +255,36 @@ class _ServerCall:
         self._fault: SessionError | None = None
 
     def messages(self) -> Iterator[Any]:
-        while (payload := self._next_payload()) is not None:
-            try:
-                yield self._parse(payload)
-            except DecodeError as error:
-                raise SessionError(
-                    f"the daemon sent what is no {self._request_name} on {self.path}"
-                ) from error
+        while (message := self._next(is_waiting=True)) is not None:
+            yield message
 
-    def _next_payload(self) -> bytes | None:
+    def arrived(self) -> Iterator[Any]:
+        # Looked at without the lock: what is missed now is seen the next time.
+        while self._arrived and (message := self._next(is_waiting=False)) is not None:
+            yield message
+
+    def _next(self, *, is_waiting: bool) -> Any:
         with self._server.lock:
             while not self._arrived:
                 if self.is_cancelled:
                     raise CallCancelledError
                 if self._fault is not None:
                     raise self._fault
-                if self.is_half_closed:
+                if self.is_half_closed or not is_waiting:
                     return None
+                self._server.wake(self)
                 self.changed.wait()
             payload = self._arrived.popleft()
             self._backlog_bytes -= len(payload)
             self._pay()
-            return payload
+        try:
+            return self._parse(payload)
+        except DecodeError as error:
+            raise SessionError(
+                f"the daemon sent what is no {self._request_name} on {self.path}"
+            ) from error
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, *, has_more: bool = False) -> None:
         payload = message.SerializeToString()
         if len(payload) > MAX_MESSAGE_BYTES:
             raise StatusError(
@@ -285,7 +298,8 @@ class _ServerCall:
             if self.is_cancelled:
                 raise CallCancelledError
             self.output += framed
-            self._server.wake(self)
+            if not has_more or len(self.output) >= _CORK_BYTES:
+                self._server.wake(self)
 
     # What follows is called by the server, with the lock held.
 
@@ -304,9 +318,14 @@ class _ServerCall:
 
     def _pay(self) -> None:
         """Give credit back, unless the handler is behind: then the peer has to wait for it."""
-        if self._owed_credit and self._backlog_bytes < _BACKLOG_BYTES:
-            credit, self._owed_credit = self._owed_credit, 0
-            self._server.give_credit(self, credit)
+        if self._owed_credit >= _CREDIT_BYTES and self._backlog_bytes < _BACKLOG_BYTES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Give all credit back that is owed: the connection's part outlives the stream."""
+        if self._owed_credit:
+            self._server.give_credit(self, self._owed_credit)
+            self._owed_credit = 0
 
     def half_close(self) -> None:
         """Note that no more requests come."""

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -100,7 +100,7 @@ class Tree:
             os.close(descriptor)
         self._open.clear()
 
-    def walk(self, choose: Choose) -> Iterator[Entry]:
+    def walk(self, choose: Choose) -> Generator[Entry, None, None]:
         """Yield the entries in the protocol's order, the root left out.
 
         A directory comes before its entries, names are compared as bytes, sockets are left out.

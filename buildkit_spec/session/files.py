@@ -6,13 +6,12 @@ the contents of those it does not have.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -90,10 +89,7 @@ class FileSync:
 
 
 class _Transfer:
-    """One directory on its way.
-
-    The handler's thread sends; another reads what the daemon asks for meanwhile.
-    """
+    """One directory on its way."""
 
     def __init__(
         self, call: Call[Packet, Packet], tree: Tree, choose: Choose, mode_mask: int
@@ -103,47 +99,40 @@ class _Transfer:
         self._choose = choose
         self._mode_mask = mode_mask
         self._files: dict[int, Entry] = {}
-        self._requests: SimpleQueue[Packet | BaseException | None] = SimpleQueue()
 
     def run(self) -> None:
-        """Send what is asked for, until the daemon has all it wants."""
-        threading.Thread(target=self._listen, name="session-requests", daemon=True).start()
-        for index, entry in enumerate(self._tree.walk(self._choose)):
-            if stat.S_ISREG(entry.status.st_mode):
-                self._files[index] = entry
-            self._call.send(Packet(type=Packet.PACKET_STAT, stat=self._stat(entry)))
-            while not self._requests.empty():
-                self._answer(self._requests.get())
-        self._call.send(Packet(type=Packet.PACKET_STAT))
-        while self._answer(self._requests.get()):
-            pass
+        """Send what is asked for, until the daemon has all it wants.
 
-    def _listen(self) -> None:
-        try:
-            for packet in self._call.messages():
-                self._requests.put(packet)
-            self._requests.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is handled
-            self._requests.put(error)
+        What it asks for is sent between the entries: it need not wait until all are listed.
+        """
+        with contextlib.closing(self._tree.walk(self._choose)) as entries:
+            for index, entry in enumerate(entries):
+                if stat.S_ISREG(entry.status.st_mode):
+                    self._files[index] = entry
+                packet = Packet(type=Packet.PACKET_STAT, stat=self._stat(entry))
+                self._call.send(packet, has_more=True)
+                for request in self._call.arrived():
+                    self._answer(request)
+        self._call.send(Packet(type=Packet.PACKET_STAT), has_more=True)
+        for request in self._call.messages():
+            if self._answer(request):
+                return
+        raise SessionError("the daemon broke off while files were being sent")
 
-    def _answer(self, request: Packet | BaseException | None) -> bool:
-        """Answer one packet; return whether more may come."""
-        if isinstance(request, BaseException):
-            raise request
-        if request is None:
-            raise SessionError("the daemon broke off while files were being sent")
+    def _answer(self, request: Packet) -> bool:
+        """Answer one packet; return whether it was the last."""
         if request.type == Packet.PACKET_REQ:
             entry = self._files.pop(request.ID, None)
             if entry is None:
                 raise SessionError(f"the daemon asked for file {request.ID}, which it may not have")
             self._send_file(request.ID, entry)
-        elif request.type == Packet.PACKET_FIN:
-            self._call.send(Packet(type=Packet.PACKET_FIN))
-            return False
         elif request.type == Packet.PACKET_ERR:
             text = request.data.decode(errors="replace")
             raise StatusError(INTERNAL, f"error from receiver: {text}")
-        return True
+        elif request.type == Packet.PACKET_FIN:
+            self._call.send(Packet(type=Packet.PACKET_FIN))
+            return True
+        return False
 
     def _send_file(self, index: int, entry: Entry) -> None:
         descriptor = self._tree.open(entry)
@@ -154,11 +143,12 @@ class _Transfer:
                 if not data:
                     break  # shorter than it was: told below
                 left -= len(data)
-                self._call.send(Packet(type=Packet.PACKET_DATA, ID=index, data=data))
+                packet = Packet(type=Packet.PACKET_DATA, ID=index, data=data)
+                self._call.send(packet, has_more=True)
             check_same(entry, descriptor)
         finally:
             os.close(descriptor)
-        self._call.send(Packet(type=Packet.PACKET_DATA, ID=index))
+        self._call.send(Packet(type=Packet.PACKET_DATA, ID=index), has_more=True)
 
     def _stat(self, entry: Entry) -> Stat:
         status = entry.status

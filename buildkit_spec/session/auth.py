@@ -1,0 +1,115 @@
+"""Registry logins: the daemon gets tokens that we fetch, so that passwords stay here.
+
+Source: ``session/auth/authprovider/authprovider.go``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from buildkit_spec._pb import auth as pb
+from buildkit_spec._pb._method import Method
+from buildkit_spec.session._call import Call, Handler
+from buildkit_spec.values import BearerToken, Credentials
+
+_SEED_BYTES = 32
+
+
+class Logins(Protocol):
+    """Somebody who knows the logins of this machine."""
+
+    def credentials(self, host: str) -> Credentials | None:
+        """Return the login for a registry's host; None when there is none.
+
+        Raises:
+            RegistryAuthError: It cannot be told, such as when a credential helper fails.
+        """
+
+    def fetch_token(
+        self,
+        *,
+        host: str,
+        realm: str,
+        service: str,
+        scopes: Sequence[str],
+        client_id: str,
+        credentials: Credentials | None,
+    ) -> BearerToken:
+        """Return a token of a registry's token server.
+
+        Raises:
+            RegistryError: The server gives none.
+        """
+
+
+class Auth:
+    """Answers ``moby.filesync.v1.Auth``.
+
+    Whoever proves to have the same login may share a token that the daemon keeps: the proof is a
+    key made of a seed of this process, which only counts for hosts with a login.
+
+    Args:
+        logins: Knows the logins.
+    """
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+        self._seed = os.urandom(_SEED_BYTES)
+
+    def methods(self) -> Mapping[Method[Any, Any], Handler]:
+        """See `Attachable.methods`."""
+        return {
+            pb.Auth.Credentials: self._credentials,
+            pb.Auth.FetchToken: self._fetch_token,
+            pb.Auth.GetTokenAuthority: self._get_authority,
+            pb.Auth.VerifyTokenAuthority: self._verify_authority,
+        }
+
+    def _credentials(self, call: Call[pb.CredentialsRequest, pb.CredentialsResponse]) -> None:
+        for request in call.messages():
+            login = self._logins.credentials(request.Host) or Credentials()
+            # An empty user tells the daemon that the secret is an identity token.
+            user = "" if login.identity_token else login.username
+            call.send(pb.CredentialsResponse(Username=user, Secret=login.secret))
+
+    def _fetch_token(self, call: Call[pb.FetchTokenRequest, pb.FetchTokenResponse]) -> None:
+        for request in call.messages():
+            token = self._logins.fetch_token(
+                host=request.Host,
+                realm=request.Realm,
+                service=request.Service,
+                scopes=tuple(request.Scopes),
+                client_id=request.ClientID,
+                credentials=self._logins.credentials(request.Host),
+            )
+            call.send(
+                pb.FetchTokenResponse(
+                    Token=token.value, ExpiresIn=token.expires_in_s, IssuedAt=token.issued_at
+                )
+            )
+
+    def _get_authority(
+        self, call: Call[pb.GetTokenAuthorityRequest, pb.GetTokenAuthorityResponse]
+    ) -> None:
+        for request in call.messages():
+            public = self._key(request.Host, request.Salt).public_key()
+            call.send(pb.GetTokenAuthorityResponse(PublicKey=public.public_bytes_raw()))
+
+    def _verify_authority(
+        self, call: Call[pb.VerifyTokenAuthorityRequest, pb.VerifyTokenAuthorityResponse]
+    ) -> None:
+        for request in call.messages():
+            signature = self._key(request.Host, request.Salt).sign(request.Payload)
+            # As nacl has it: the signature, then what is signed.
+            call.send(pb.VerifyTokenAuthorityResponse(Signed=signature + request.Payload))
+
+    def _key(self, host: str, salt: bytes) -> Any:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        login = self._logins.credentials(host)
+        seed = self._seed if login is not None and login.secret else b""
+        return Ed25519PrivateKey.from_private_bytes(hmac.digest(salt, seed, hashlib.sha256))
