@@ -1,6 +1,6 @@
 # Sourced by the scripts: makes .venv with the package and the tools it names, once for each state of pyproject.toml.
-# Usage: . scripts/_venv.sh GROUP     (GROUP: a dependency group of pyproject.toml, or "" for the package alone)
-venv_group=${1:-}
+# Set venv_group before: a dependency group of pyproject.toml, or "" for the package alone.
+: "${venv_group?}"
 venv_dir=${BUILDKIT_SPEC_VENV:-.venv}
 
 venv_python() {
