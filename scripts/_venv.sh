@@ -1,7 +1,7 @@
 # Sourced by the scripts: makes .venv with the package and the tools it names, once for each state of pyproject.toml.
 # Set venv_group before: a dependency group of pyproject.toml, or "" for the package alone.
 : "${venv_group?}"
-venv_dir=${BUILDKIT_SPEC_VENV:-.venv}
+venv_dir=${BUILDKIT_SPEC_VENV:-$PWD/.venv}
 
 venv_python() {
   for name in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
@@ -36,5 +36,5 @@ if [ ! -x "$venv_dir/bin/python" ] || [ "$(cat "$venv_stamp" 2>/dev/null)" != "$
   "$venv_dir/bin/python" -m pip install --quiet --editable . ${venv_group:+--group "$venv_group"}
   printf '%s' "$venv_state" >"$venv_stamp"
 fi
-PATH="$PWD/$venv_dir/bin:$PATH"
+PATH="$venv_dir/bin:$PATH"
 export PATH

@@ -58,7 +58,7 @@ def measure() -> None:
 
 def _uv() -> str:
     from buildkit_spec.host import uv_directory
-    from buildkit_spec.spec import UV_VERSION
+    from buildkit_spec.spec.defaults import UV_VERSION
     from buildkit_spec.values import Platform
 
     return str(uv_directory(UV_VERSION, Platform.parse("linux/amd64"), os.environ))
