@@ -25,7 +25,7 @@ class Session:
     """Answers a daemon's calls over a stream that we open to it.
 
     The daemon finds it by its id, which a solve names. Start it before the solve, close it after;
-    several solves may use it. Leaving it as a context manager closes it; entering does not start it.
+    several solves may use it. As a context manager it is closed at the end; `start` stays yours.
 
     Args:
         attachables: What it offers; of two that answer the same method the later one does.

@@ -54,6 +54,9 @@ class Choice:
     memory: object = None
 
 
+SENT = Choice(is_sent=True, is_entered=True)
+LEFT_OUT = Choice(is_sent=False, is_entered=False)
+
 Choose = Callable[[str, bool, object], Choice]
 """Decides on an entry by its path, whether it is a directory, and its directory's memory."""
 
@@ -121,61 +124,64 @@ class Tree:
                     if level.descriptor != self._root:
                         os.close(level.descriptor)
                     continue
-                path = level.prefix + found.name
-                is_dir = found.is_dir(follow_symlinks=False)
-                choice = choose(path, is_dir, level.memory)
-                if not (choice.is_sent or (is_dir and choice.is_entered)):
-                    continue
-                entry = self._entry(path, found, level.descriptor, first_names)
+                entry, choice = self._look(level, found, choose, first_names)
                 if entry is None:
                     continue
                 if choice.is_sent:
-                    for above in levels:
-                        if above.unsent is not None:
-                            yield above.unsent
-                            above.unsent = None
+                    yield from _unsent(levels)
                     yield entry
-                if is_dir and choice.is_entered:
-                    below = self._enter(entry, found.name, level.descriptor, choice)
-                    if below is not None:
-                        levels.append(below)
+                if choice.is_entered and stat.S_ISDIR(entry.status.st_mode):
+                    levels += self._enter(entry, found.name, level.descriptor, choice)
         finally:
             for level in levels[1:]:
                 os.close(level.descriptor)
 
-    def _entry(
+    def _look(
         self,
-        path: str,
+        level: _Level,
         found: os.DirEntry[str],
-        descriptor: int,
+        choose: Choose,
         first_names: dict[tuple[int, int], str],
-    ) -> Entry | None:
+    ) -> tuple[Entry | None, Choice]:
+        """Return an entry and what to do with it; no entry where it is to be passed over."""
+        path = level.prefix + found.name
         try:
+            is_dir = found.is_dir(follow_symlinks=False)
+            choice = choose(path, is_dir, level.memory)
+            if not (choice.is_sent or (is_dir and choice.is_entered)):
+                return None, choice
             status = found.stat(follow_symlinks=False)
+            if stat.S_ISSOCK(status.st_mode):
+                return None, choice
             if stat.S_ISLNK(status.st_mode):
-                return Entry(path, status, os.readlink(found.name, dir_fd=descriptor))
+                link = os.readlink(found.name, dir_fd=level.descriptor)
+                return Entry(path, status, link), choice
         except FileNotFoundError:
-            return None  # gone since the directory was read: as good as never there
+            return None, LEFT_OUT  # gone since the directory was read: as good as never there
         except OSError as error:
             raise _unreadable(self._where(path), error) from error
-        if stat.S_ISSOCK(status.st_mode):
-            return None
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+        if status.st_nlink > 1 and not is_dir:
             first = first_names.setdefault((status.st_dev, status.st_ino), path)
-            return Entry(path, status, first if first != path else "")
-        return Entry(path, status)
+            return Entry(path, status, first if first != path else ""), choice
+        return Entry(path, status), choice
 
-    def _enter(self, entry: Entry, name: str, descriptor: int, choice: Choice) -> _Level | None:
+    def _enter(self, entry: Entry, name: str, descriptor: int, choice: Choice) -> list[_Level]:
+        """Return the directory's level; none where it cannot be read and was not asked for."""
         try:
             below = os.open(name, _DIRECTORY, dir_fd=descriptor)
         except OSError as error:
             if error.errno in _SWAPPED:
                 raise _changed(entry.path) from error
             if not choice.is_sent and isinstance(error, PermissionError):
-                return None
+                return []
+            raise _unreadable(self._where(entry.path), error) from error
+        try:
+            rest = _sorted(below)
+        except OSError as error:
+            os.close(below)
             raise _unreadable(self._where(entry.path), error) from error
         unsent = None if choice.is_sent else entry
-        return _Level(f"{entry.path}/", below, _sorted(below), unsent, choice.memory)
+        return [_Level(f"{entry.path}/", below, rest, unsent, choice.memory)]
 
     def open(self, entry: Entry) -> int:
         """Return a descriptor of a regular file, to be closed by the caller.
@@ -209,7 +215,7 @@ class Tree:
     def names(self, path: str) -> list[str]:
         """Return the names in a directory; none where it is not one or cannot be read."""
         with contextlib.suppress(OSError):
-            return os.listdir(self._directory(path))
+            return os.listdir(self._directory(path))  # noqa: PTH208 - of a descriptor
         return []
 
     def _directory(self, path: str) -> int:
@@ -250,6 +256,14 @@ def check_same(entry: Entry, descriptor: int) -> None:
         then.st_mode,
     ):
         raise _changed(entry.path)
+
+
+def _unsent(levels: list[_Level]) -> Iterator[Entry]:
+    """Yield the directories above that were waiting for something in them to be sent."""
+    for level in levels:
+        if level.unsent is not None:
+            yield level.unsent
+            level.unsent = None
 
 
 def _sorted(descriptor: int) -> Iterator[os.DirEntry[str]]:

@@ -20,7 +20,7 @@ from buildkit_spec._pb._method import Method
 from buildkit_spec._pb.fsutil import Packet, Stat
 from buildkit_spec.errors import BuildkitSpecError, SessionError
 from buildkit_spec.session._call import INTERNAL, NOT_FOUND, Call, Handler, StatusError
-from buildkit_spec.session._patterns import selection
+from buildkit_spec.session._selection import selection
 from buildkit_spec.session._walk import Choose, Entry, Tree, check_same
 
 _CHUNK_BYTES = 256 << 10
