@@ -94,7 +94,8 @@ def pinned_requirements(packages: Iterable[str]) -> list[str]:
     pinned, problems = [], []
     for package in packages:
         try:
-            pinned.append(f"{package}=={metadata.version(package)}")
+            # Python 3.10 finds just any package for the empty name.
+            pinned.append(f"{package}=={metadata.version(package or '?')}")
         except (metadata.PackageNotFoundError, ValueError):
             problems.append(Problem("pinned_packages", f"{package!r} is not installed here"))
     if problems:

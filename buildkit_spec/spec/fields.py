@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -19,7 +18,7 @@ _Texts = Annotated[Sequence[str] | None, PlainValidator(list_of(text))]
 _PythonPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(python_package))]
 _DebianPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(debian_package))]
 _CondaPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(conda_package))]
-_CopyPaths = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.copy_path))]
+CopyPaths = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.copy_path))]
 _IndexUrl = Annotated[str | None, PlainValidator(checks.index_url)]
 _IndexUrls = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.index_url))]
 _SecretMounts = Annotated[
@@ -38,49 +37,43 @@ _Shell = Annotated[str | None, PlainValidator(checks.shell_words)]
 _TagFormat = Annotated[str | None, PlainValidator(checks.tag_format)]
 _Mode = Annotated[CopyMode | None, PlainValidator(CopyMode.read)]
 
-with warnings.catch_warnings():
-    # flytekit's field ``copy`` hides a deprecated method of BaseModel that nobody needs.
-    warnings.filterwarnings("ignore", 'Field name "copy"')
 
-    class ImageSpecFields(BaseModel):
-        """The fields of `ImageSpec`, which says what they mean; all but ``base_image``."""
+class ImageSpecFields(BaseModel):
+    """The fields of `ImageSpec`, which says what they mean; all but ``base_image`` and ``copy``."""
 
-        model_config = ConfigDict(
-            frozen=True,
-            extra="forbid",
-            hide_input_in_errors=True,
-            defer_build=True,  # only `ImageSpec` is ever made
-        )
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        defer_build=True,  # only `ImageSpec` is ever made
+    )
 
-        name: Annotated[str, PlainValidator(checks.name)] = "flytekit"
-        python_version: _PythonVersion = None
-        builder: _Line = None
-        source_root: _Path = None
-        source_copy_mode: _Mode = None
-        copy: _CopyPaths = None  # type: ignore[assignment]
-        env: _Environment = None
-        registry: _Registry = None
-        packages: _PythonPackages = None
-        requirements: _Path = None
-        conda_packages: _CondaPackages = None
-        conda_channels: _Lines = None
-        apt_packages: _DebianPackages = None
-        cuda: _Version = None
-        cudnn: _Version = None
-        platform: _Platform = None
-        pip_index: _IndexUrl = None
-        pip_extra_index_url: _IndexUrls = None
-        pip_extra_args: _Shell = None
-        pip_secret_mounts: _SecretMounts = None
-        registry_config: _Path = None
-        entrypoint: _Texts = None
-        commands: _Texts = None
-        tag_format: _TagFormat = None
-        python_exec: _Line = None
-        runtime_packages: _PythonPackages = None
-        builder_options: Annotated[BuilderOptions, PlainValidator(BuilderOptions.read)] = (
-            BuilderOptions()
-        )
-        builder_config: Annotated[BuilderConfig, PlainValidator(BuilderConfig.read)] = (
-            BuilderConfig()
-        )
+    name: Annotated[str, PlainValidator(checks.name)] = "flytekit"
+    python_version: _PythonVersion = None
+    builder: _Line = None
+    source_root: _Path = None
+    source_copy_mode: _Mode = None
+    env: _Environment = None
+    registry: _Registry = None
+    packages: _PythonPackages = None
+    requirements: _Path = None
+    conda_packages: _CondaPackages = None
+    conda_channels: _Lines = None
+    apt_packages: _DebianPackages = None
+    cuda: _Version = None
+    cudnn: _Version = None
+    platform: _Platform = None
+    pip_index: _IndexUrl = None
+    pip_extra_index_url: _IndexUrls = None
+    pip_extra_args: _Shell = None
+    pip_secret_mounts: _SecretMounts = None
+    registry_config: _Path = None
+    entrypoint: _Texts = None
+    commands: _Texts = None
+    tag_format: _TagFormat = None
+    python_exec: _Line = None
+    runtime_packages: _PythonPackages = None
+    builder_options: Annotated[BuilderOptions, PlainValidator(BuilderOptions.read)] = (
+        BuilderOptions()
+    )
+    builder_config: Annotated[BuilderConfig, PlainValidator(BuilderConfig.read)] = BuilderConfig()

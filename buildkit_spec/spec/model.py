@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +20,7 @@ from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.defaults import default_base_image, default_platform, pinned_requirements
 from buildkit_spec.spec.dump import plain, shown
 from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
-from buildkit_spec.spec.fields import ImageSpecFields
+from buildkit_spec.spec.fields import CopyPaths, ImageSpecFields
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.options import image_reference
 from buildkit_spec.spec.origin import Origin
@@ -30,6 +31,9 @@ from buildkit_spec.values import Platform
 from buildkit_spec.values.secret import SecretSource
 
 _MAX_NESTING = 16
+
+# flytekit's field hides a deprecated method of BaseModel, which nobody needs here.
+warnings.filterwarnings("ignore", 'Field name "copy" in "ImageSpec" shadows', UserWarning)
 
 
 class ImageSpec(ImageSpecFields):
@@ -82,6 +86,7 @@ class ImageSpec(ImageSpecFields):
     model_config = ConfigDict(defer_build=False)
 
     base_image: str | ImageSpec | None = None
+    copy: CopyPaths = None  # type: ignore[assignment]
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 

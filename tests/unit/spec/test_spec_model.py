@@ -183,8 +183,6 @@ def test_all_problems_come_at_once():
 
     assert [problem.field for problem in caught.value.problems] == [
         "python_version",
-        "copy[0]",
-        "copy[1]",
         "env.A",
         "env.B C",
         "registry",
@@ -195,6 +193,8 @@ def test_all_problems_come_at_once():
         "builder_config.uv_image",
         "base_image.name",
         "base_image.packages[0]",
+        "copy[0]",
+        "copy[1]",
         "pakages",
     ]
 

@@ -150,7 +150,7 @@ def test_source_follows_nested_gitignores(tmp_path):
     """Deeper files win, exceptions bring back, an excluded directory is closed."""
     root = tree(
         tmp_path, "a.log", "keep.log", "sub/b.log", "sub/deep/c.log", "out/x", "out/keep",
-        "doc/out",         "doc/x.tmp", "doc/y",
+        "doc/out", "doc/x.tmp", "doc/y",
     )  # fmt: skip
     (root / ".gitignore").write_text("*.log\n!keep.log\n/out/\n!/out/keep\n# comment\n\n!\n")
     (root / "sub/.gitignore").write_text("!b.log\n")
