@@ -1,0 +1,90 @@
+"""A real BuildKit and a real registry for every test here: those of `scripts/engine`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pulled import PulledImage, pull
+
+from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
+
+ENGINE = Path(__file__).parents[2] / "scripts" / "engine"
+_VARIABLES = ("BUILDKIT_HOST", "REGISTRY", "BASE_IMAGE", "ENGINE_DIR", "ENGINE_REGISTRY_BIN")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    """Bring the engine up when the environment does not name it; an error when that fails."""
+    if all(os.environ.get(name) for name in _VARIABLES):
+        return
+    subprocess.run([ENGINE, "up"], check=True)
+    done = subprocess.run([ENGINE, "env"], check=True, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        words = shlex.split(line)
+        if words[:1] == ["export"]:
+            name, _, value = words[1].partition("=")
+            os.environ[name] = value
+        elif words[:1] == ["unset"]:
+            os.environ.pop(words[1], None)
+
+
+@pytest.fixture(scope="session", name="buildkit_host")
+def _buildkit_host(_engine: None) -> str:
+    return os.environ["BUILDKIT_HOST"]
+
+
+@pytest.fixture(scope="session", name="registry")
+def _registry(_engine: None) -> str:
+    """Host and port of a registry without login."""
+    return os.environ["REGISTRY"]
+
+
+@pytest.fixture(scope="session", name="base_image")
+def _base_image(_engine: None) -> str:
+    """Reference of a Debian image with Python."""
+    return os.environ["BASE_IMAGE"]
+
+
+@pytest.fixture(name="builder")
+def _builder(buildkit_host: str) -> BuildkitBuilder:
+    return BuildkitBuilder(buildkit_host)
+
+
+MakeSpec = Callable[..., ImageSpec]
+
+
+@pytest.fixture(name="spec")
+def _spec(registry: str, base_image: str) -> MakeSpec:
+    """Make specs on the base image, in a repository no other test has."""
+    unique = uuid.uuid4().hex[:12]
+
+    def make(**fields: object) -> ImageSpec:
+        return ImageSpec(
+            **{
+                "name": "image",
+                "registry": f"{registry}/e2e-{unique}",
+                "base_image": base_image,
+                **fields,
+            }
+        )
+
+    return make
+
+
+Pulled = Callable[[BuildResult], PulledImage]
+
+
+@pytest.fixture(name="pulled")
+def _pulled(tmp_path: Path) -> Pulled:
+    """Read images back from the registry, unpacked under the test's own directory."""
+
+    def read(result: BuildResult) -> PulledImage:
+        return pull(str(result.reference), tmp_path / f"pulled-{uuid.uuid4().hex[:8]}")
+
+    return read
