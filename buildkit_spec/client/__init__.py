@@ -1,18 +1,29 @@
-"""The daemon: addresses and dialling, its API, the gateway of a build."""
+"""The daemon: addresses and dialling, its API, the gateway of a build.
+
+Names are imported when they are first used: finding a daemon's address needs no gRPC.
+"""
 
 from __future__ import annotations
 
-from buildkit_spec.client._build import RunBuild, SolveResult
-from buildkit_spec.client.address import Address
-from buildkit_spec.client.client import Client
-from buildkit_spec.client.exporters import Exporter, image_exporter
-from buildkit_spec.client.find import find_address
-from buildkit_spec.client.gateway import BuildOutput, Capabilities, FileStat, Gateway, Ref
-from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from buildkit_spec.client._build import RunBuild, SolveResult
+    from buildkit_spec.client.address import Address
+    from buildkit_spec.client.capabilities import Capabilities
+    from buildkit_spec.client.client import Client
+    from buildkit_spec.client.dial import Tls
+    from buildkit_spec.client.exporters import CacheEntry, Exporter, image_exporter
+    from buildkit_spec.client.find import find_address
+    from buildkit_spec.client.gateway import Gateway
+    from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
+    from buildkit_spec.client.result import BuildOutput, FileStat, Ref
 
 __all__ = [
     "Address",
     "BuildOutput",
+    "CacheEntry",
     "CacheRecord",
     "Capabilities",
     "Client",
@@ -23,7 +34,36 @@ __all__ = [
     "Ref",
     "RunBuild",
     "SolveResult",
+    "Tls",
     "Worker",
     "find_address",
     "image_exporter",
 ]
+
+_MODULES = {
+    "Address": "address",
+    "BuildOutput": "result",
+    "CacheEntry": "exporters",
+    "CacheRecord": "records",
+    "Capabilities": "capabilities",
+    "Client": "client",
+    "DaemonInfo": "records",
+    "Exporter": "exporters",
+    "FileStat": "result",
+    "Gateway": "gateway",
+    "Ref": "result",
+    "RunBuild": "_build",
+    "SolveResult": "_build",
+    "Tls": "dial",
+    "Worker": "records",
+    "find_address": "find",
+    "image_exporter": "exporters",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'buildkit_spec.client' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"buildkit_spec.client.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

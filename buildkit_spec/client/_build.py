@@ -8,7 +8,6 @@ Source: ``client/build.go``, ``client/solve.go``.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,22 +16,34 @@ from typing import TYPE_CHECKING
 import grpc
 
 from buildkit_spec._pb import control as pb
-from buildkit_spec.client._errors import take_apart, translate
+from buildkit_spec._pb import rpc
+from buildkit_spec.client._calls import CALL_ERRORS, CallGroup, begin, cancel
+from buildkit_spec.client._errors import translate
+from buildkit_spec.client._failure import status_of, take_apart
 from buildkit_spec.client._journal import Journal
-from buildkit_spec.client._status import decode
+from buildkit_spec.client._watcher import Watcher
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.exporters import DIGEST, Exporter
-from buildkit_spec.client.gateway import BuildOutput, Gateway
-from buildkit_spec.errors import BuildkitSpecError, SolveError
+from buildkit_spec.client.exporters import DIGEST, CacheEntry, Exporter
+from buildkit_spec.client.gateway import Gateway
+from buildkit_spec.client.result import BuildOutput
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    ExecError,
+    SolveCanceledError,
+    SolveError,
+)
 from buildkit_spec.values import Digest, StatusCallback
 
 if TYPE_CHECKING:
     from buildkit_spec.session import Session
 
+BUILD_ID = "buildkit-controlapi-buildid"
+"""Metadata that says which build a call belongs to. Source: ``client/buildid/metadata.go``."""
+
 _PING_PAUSE_S = 0.02
 _PING_LIMIT_S = 10.0
-_DRAIN_S = 5.0
 _WIND_UP_S = 5.0
+_UNKNOWN = 2
 
 RunBuild = Callable[[Gateway], BuildOutput]
 """Lays the graph out and solves it; runs on the thread that called `Client.build`."""
@@ -40,15 +51,59 @@ RunBuild = Callable[[Gateway], BuildOutput]
 
 @dataclass(frozen=True, slots=True)
 class SolveResult:
-    """What the exporters answered.
+    """What a build ended with.
 
     Attributes:
-        response: Their answers, by the names of ``exptypes``.
+        ref: The build's id.
+        exporter_response: What the exporters answered, by the names of ``exptypes``.
         digest: Of the image made; None without an image.
     """
 
-    response: Mapping[str, str] = field(default_factory=dict)
+    ref: str
+    exporter_response: Mapping[str, str] = field(default_factory=dict)
     digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """What a build is asked for besides its graph.
+
+    Attributes:
+        ref: The build's id; must be fresh.
+        exporters: What becomes of the result.
+        entitlements: What steps may do beyond the usual.
+        cache_imports: Where results may come from.
+        cache_exports: Where they are kept.
+        frontend_attrs: Options that the daemon reads from a frontend's, such as ``attest:…``.
+        timeout_s: How long it may take, in seconds; None for ever.
+    """
+
+    ref: str
+    exporters: Sequence[Exporter] = ()
+    entitlements: Sequence[str] = ()
+    cache_imports: Sequence[CacheEntry] = ()
+    cache_exports: Sequence[CacheEntry] = ()
+    frontend_attrs: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float | None = None
+
+    def encode(self, session_id: str) -> pb.SolveRequest:
+        """Return it as it goes to the daemon."""
+        request = pb.SolveRequest(
+            Ref=self.ref,
+            Session=session_id,
+            Entitlements=self.entitlements,
+            FrontendAttrs=self.frontend_attrs,
+            Exporters=[pb.Exporter(Type=one.kind, Attrs=one.attrs) for one in self.exporters],
+        )
+        if self.exporters:  # older daemons read the first only, and from here
+            request.ExporterDeprecated = self.exporters[0].kind
+            request.ExporterAttrsDeprecated.update(self.exporters[0].attrs)
+        request.Cache.SetInParent()
+        for one in self.cache_imports:
+            request.Cache.Imports.append(pb.CacheOptionsEntry(Type=one.kind, Attrs=one.attrs))
+        for one in self.cache_exports:
+            request.Cache.Exports.append(pb.CacheOptionsEntry(Type=one.kind, Attrs=one.attrs))
+        return request
 
 
 class GatewayBuild:
@@ -57,7 +112,6 @@ class GatewayBuild:
     Args:
         channel: To the daemon.
         address: The daemon's, for messages.
-        ref: A fresh id of the build.
         session: What is served back; started already.
         on_status: Told what happens.
     """
@@ -66,137 +120,115 @@ class GatewayBuild:
         self,
         channel: grpc.Channel,
         address: Address,
-        ref: str,
         session: Session | None,
         on_status: StatusCallback | None,
     ) -> None:
         self._channel = channel
         self._address = address
-        self._ref = ref
         self._session = session
         self._on_status = on_status
         self._journal = Journal()
 
-    def run(
-        self, run: RunBuild, exporters: Sequence[Exporter], entitlements: Sequence[str]
-    ) -> SolveResult:
+    def run(self, run: RunBuild, order: BuildOrder) -> SolveResult:
         """Build, export, and return what the exporters answered.
 
         Raises:
-            BuildkitSpecError: What *run* raised, what the session failed with, or why the daemon
-                could not build or export.
+            Exception: What *run* or the status callback raised, as it was.
+            BuildkitSpecError: What the session failed with, or why the daemon could not build.
         """
-        solve = self._start_solve(exporters, entitlements)
-        status, watcher = self._watch()
-        try:
-            gateway = Gateway(self._channel, self._address, self._ref, self._journal)
-            try:
-                self._await_build(gateway, solve)
-                gateway.finish(run(gateway))
-                answer = solve.result()
-            except grpc.RpcError as error:
-                raise translate(error, self._address) from error
-            except BuildkitSpecError as error:
-                self._tell_failure(gateway, solve, error)
-                raise
-        except BuildkitSpecError as error:
-            self._settle(status, watcher, solve)
-            raise self._best(error) from error.__cause__
-        except BaseException:
-            # Ctrl-C above all: the daemon stops the build when its Solve is cancelled.
-            self._settle(status, watcher, solve)
-            raise
-        self._settle(status, watcher, solve)
-        digest = answer.ExporterResponse.get(DIGEST)
-        return SolveResult(dict(answer.ExporterResponse), Digest(digest) if digest else None)
-
-    def _start_solve(
-        self, exporters: Sequence[Exporter], entitlements: Sequence[str]
-    ) -> grpc.CallFuture[pb.SolveResponse]:
-        request = pb.SolveRequest(Ref=self._ref, Entitlements=entitlements)
-        request.Cache.SetInParent()
-        if self._session is not None:
-            request.Session = self._session.id
-        for exporter in exporters:
-            request.Exporters.append(pb.Exporter(Type=exporter.kind, Attrs=exporter.attrs))
-        if exporters:
-            request.ExporterDeprecated = exporters[0].kind
-            request.ExporterAttrsDeprecated.update(exporters[0].attrs)
-        method = pb.Control.Solve
-        call = self._channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
+        request = order.encode(self._session.id if self._session is not None else "")
+        solve = begin(self._channel, pb.Control.Solve, request, timeout_s=order.timeout_s)
+        calls = CallGroup(self._channel, [(BUILD_ID, order.ref)])
+        solve.add_done_callback(lambda call: _end_with(call, calls))
+        watcher = Watcher(
+            self._channel, order.ref, self._journal, self._on_status, lambda: cancel(solve)
         )
-        return call.future(request)
+        gateway = Gateway(calls, self._address, self._journal)
+        try:
+            response = self._converse(run, gateway, solve, order)
+        except BaseException as error:
+            # Ctrl-C goes straight to cancelling: the daemon then stops the build.
+            if isinstance(error, Exception) and not solve.done():
+                _tell(gateway, solve, error)
+            cause = self._failure_of(solve, order)
+            cancel(solve)
+            watcher.finish()
+            best = watcher.failure or self._best(error, cause)
+            if best is error:
+                raise
+            raise best from best.__cause__ or error
+        watcher.finish()
+        if watcher.failure is not None:
+            raise watcher.failure
+        digest = response.get(DIGEST)
+        return SolveResult(order.ref, response, Digest(digest) if digest else None)
 
-    def _watch(self) -> tuple[grpc.Call, threading.Thread]:
-        """Follow the status stream on a thread; it ends by itself soon after the build."""
-        method = pb.Control.Status
-        stream = self._channel.unary_stream(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )(pb.StatusRequest(Ref=self._ref))
-
-        def follow() -> None:
-            # What goes wrong here goes wrong in Solve too, and is told there.
-            with contextlib.suppress(grpc.RpcError):
-                for response in stream:
-                    update = decode(response)
-                    self._journal.learn(update)
-                    if self._on_status is not None:
-                        self._on_status(update)
-
-        watcher = threading.Thread(target=follow, name="build-status", daemon=True)
-        watcher.start()
-        return stream, watcher
-
-    def _await_build(self, gateway: Gateway, solve: grpc.CallFuture[pb.SolveResponse]) -> None:
-        """Ping until the build is registered: in its first milliseconds it is not."""
-        deadline = time.monotonic() + _PING_LIMIT_S
-        while True:
-            try:
-                return gateway.ping()
-            except grpc.RpcError as error:
-                if solve.done():
-                    solve.result()  # raises why
-                is_early = "no such job" in take_apart(error).message
-                if not is_early or time.monotonic() > deadline:
-                    raise
-            time.sleep(_PING_PAUSE_S)
-
-    def _tell_failure(
+    def _converse(
         self,
+        run: RunBuild,
         gateway: Gateway,
         solve: grpc.CallFuture[pb.SolveResponse],
-        error: BuildkitSpecError,
-    ) -> None:
-        """End the build with the error, so that the daemon's history holds it."""
-        if solve.done():
-            return
-        with contextlib.suppress(grpc.RpcError, grpc.FutureTimeoutError):
-            gateway.fail(error.message)
-            solve.result(timeout=_WIND_UP_S)
+        order: BuildOrder,
+    ) -> dict[str, str]:
+        try:
+            _await_build(gateway)
+            gateway.finish(run(gateway))
+            return dict(solve.result().ExporterResponse)
+        except CALL_ERRORS as error:
+            raise translate(error, self._address, timeout_s=order.timeout_s) from error
 
-    def _settle(
-        self,
-        status: grpc.Call,
-        watcher: threading.Thread,
-        solve: grpc.CallFuture[pb.SolveResponse],
-    ) -> None:
-        """Leave nothing running: the last logs first, then the calls."""
-        if not solve.done():
-            solve.cancel()  # type: ignore[no-untyped-call]
-        watcher.join(_DRAIN_S)
-        status.cancel()  # type: ignore[no-untyped-call]
-        watcher.join(_DRAIN_S)
+    def _failure_of(
+        self, solve: grpc.CallFuture[pb.SolveResponse], order: BuildOrder
+    ) -> BuildkitSpecError | None:
+        """Return what the build itself failed with, when it is over and did."""
+        error = solve.exception() if solve.done() and not solve.cancelled() else None
+        if error is None:
+            return None
+        failure = translate(error, self._address, timeout_s=order.timeout_s)
+        failure.__cause__ = error
+        return failure
 
-    def _best(self, error: BuildkitSpecError) -> BuildkitSpecError:
-        """Return the error that says most: our own session's is the cause of the daemon's."""
+    def _best(self, error: BaseException, cause: BuildkitSpecError | None) -> BaseException:
+        """Return the error that says most.
+
+        A call that was cancelled says less than the build that ended it. What failed in our own
+        session is the cause of what the daemon says then; but not of a command's exit code.
+        """
+        if isinstance(error, SolveCanceledError) and cause is not None:
+            error = cause
         if isinstance(error, SolveError):
             failure = self._session.failure if self._session is not None else None
-            if failure is not None:
+            if failure is not None and not isinstance(error, ExecError):
                 return failure
-            self._journal.explain(error, error.vertex_digest)
+            self._journal.explain(error)
         return error
+
+
+def _await_build(gateway: Gateway) -> None:
+    """Ping until the build is registered: in its first milliseconds it is not."""
+    deadline = time.monotonic() + _PING_LIMIT_S
+    while True:
+        try:
+            return gateway.ping()
+        except grpc.RpcError as error:
+            is_early = "no such job" in take_apart(error).message
+            if not is_early or time.monotonic() > deadline:
+                raise
+        time.sleep(_PING_PAUSE_S)
+
+
+def _end_with(solve: grpc.Future[pb.SolveResponse], calls: CallGroup) -> None:
+    """End the gateway's calls with their build; one that went well has its own still to answer."""
+    if solve.cancelled() or solve.exception() is not None:
+        calls.end()
+
+
+def _tell(gateway: Gateway, solve: grpc.CallFuture[pb.SolveResponse], error: Exception) -> None:
+    """End the build with the error, so that the daemon's history holds it, with its details."""
+    status = status_of(error.__cause__)
+    if status is None:
+        message = error.message if isinstance(error, BuildkitSpecError) else str(error)
+        status = rpc.Status(code=_UNKNOWN, message=message or type(error).__name__)
+    with contextlib.suppress(*CALL_ERRORS, grpc.FutureTimeoutError, BuildkitSpecError):
+        gateway.fail(status)
+        solve.result(timeout=_WIND_UP_S)

@@ -1,18 +1,11 @@
-"""gRPC errors, translated once into ours.
-
-BuildKit sends its typed errors as JSON inside the ``Any`` details of a ``google.rpc.Status``.
-Source: ``util/grpcerrors/grpcerrors.go``, ``solver/errdefs``, ``frontend/gateway/pb/exit.go``.
-"""
+"""gRPC errors, translated once into ours."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
 
-from buildkit_spec._pb import rpc
+from buildkit_spec.client._failure import Failure, take_apart
+from buildkit_spec.client._registry_words import Trouble, diagnose, remedy
 from buildkit_spec.client.address import Address
 from buildkit_spec.errors import (
     BuildkitSpecError,
@@ -22,172 +15,152 @@ from buildkit_spec.errors import (
     ExportError,
     ImageNotFoundError,
     RegistryAuthError,
+    RegistryError,
     RegistryUnavailableError,
     SolveCanceledError,
     SolveError,
     UnsupportedCapabilityError,
 )
+from buildkit_spec.values import Reference
 
-if TYPE_CHECKING:
-    import grpc
+_KILLED = 137
+# A daemon answers UNAVAILABLE too, when a registry does: then it says so in HTTP's words.
+_DAEMON_SPEAKS = re.compile(r"unexpected status|https?://|failed to (?!connect to all)|dial tcp")
 
-_DETAILS = "grpc-status-details-bin"
-_EXIT_CODE = re.compile(r"did not complete successfully: exit code: (\d+)")
-_LOGIN = re.compile(r"//[^/\s:@]+:[^/\s@]+@")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One failed call, taken apart.
-
-    Attributes:
-        code: gRPC status code name.
-        message: The daemon's text, one line, logins taken out.
-        vertex: Digest of the vertex that failed, or empty.
-        exit_code: Of the command that failed, or None.
-    """
-
-    code: str
-    message: str
-    vertex: str = ""
-    exit_code: int | None = None
-
-
-def take_apart(error: grpc.RpcError) -> Failure:
-    """Return what a gRPC error says."""
-    code = error.code().name if hasattr(error, "code") else "UNKNOWN"
-    text = error.details() or "" if hasattr(error, "details") else str(error)
-    details = dict(_typed_details(error))
-    vertex = str(details.get("errdefs.Vertex", {}).get("digest", ""))
-    exit_code = details.get("gatewayapi.ExitMessage", {}).get("Code")
-    found = _EXIT_CODE.search(text)
-    if exit_code is None and found:
-        exit_code = found[1]
-    line = " ".join(_LOGIN.sub("//***@", text).split())
-    return Failure(code, line, vertex, None if exit_code is None else int(exit_code))
+_SETTINGS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"network\.host is not allowed",
+        "the daemon does not allow steps with the host's network",
+        "buildkitd --allow-insecure-entitlement network.host",
+    ),
+    (
+        r"security\.insecure is not allowed",
+        "the daemon does not allow privileged steps",
+        "buildkitd --allow-insecure-entitlement security.insecure",
+    ),
+    (
+        r"no space left on device",
+        "the daemon's disk is full",
+        "buildkit-spec prune",
+    ),
+)
+"""What a daemon refuses by its settings: its text, ours, what to do."""
 
 
-def _typed_details(error: grpc.RpcError) -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    metadata: Iterable[tuple[str, bytes]] = ()
-    if hasattr(error, "trailing_metadata"):
-        metadata = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
-    for key, value in metadata:
-        if key != _DETAILS:
-            continue
-        for detail in rpc.Status.FromString(value).details:
-            name = detail.type_url.rpartition("/")[2]
-            if not name.endswith("+json"):
-                continue
-            try:
-                document = json.loads(detail.value)
-            except ValueError:
-                continue
-            if isinstance(document, dict):
-                found.append((name.removesuffix("+json"), document))
-    return found
-
-
-def translate(error: grpc.RpcError, address: Address) -> BuildkitSpecError:
+def translate(
+    error: Exception, address: Address, *, timeout_s: float | None = None
+) -> BuildkitSpecError:
     """Return our error for a failed call that is not about one image.
 
     Args:
         error: What gRPC raised.
         address: The daemon called.
+        timeout_s: How long the call might take, in seconds, where it was limited.
     """
     failure = take_apart(error)
     said = failure.message
-    if failure.code == "UNAVAILABLE":
+    if failure.code == "UNAVAILABLE" and not _DAEMON_SPEAKS.search(said):
         return ConnectionFailedError(
-            f"the connection to {address} broke: {said}",
+            f"the connection to {address} broke: {connection_reason(said)}",
             address=str(address),
             remedy="is the daemon still running? Its log says why it stopped",
         )
-    if failure.code == "DEADLINE_EXCEEDED":
+    if failure.code == "DEADLINE_EXCEEDED" and timeout_s is not None:
         return DeadlineExceededError(
-            f"{address} did not answer in time", timeout_s=0, address=str(address)
+            f"{address} was not done within {timeout_s:g} s",
+            timeout_s=timeout_s,
+            address=str(address),
         )
     if failure.code == "UNIMPLEMENTED":
         return UnsupportedCapabilityError(
-            f"{address} cannot do this: {said}",
-            capability=said,
-            remedy="update the daemon",
+            f"{address} cannot do this: {said}", capability=said, remedy="update the daemon"
         )
-    if failure.code == "CANCELLED":
-        return SolveCanceledError("the build was cancelled", code=failure.code)
+    solve_error = _solve_error(failure)
+    solve_error.vertex_digest = failure.vertex
+    solve_error.source = failure.source
+    return solve_error
+
+
+def connection_reason(said: str) -> str:
+    """Return why gRPC has no connection, without its words around it."""
+    found = re.search(r"last error: (?:[A-Z_]+: )?(.*)|^Stream removed \((.*)\)$", said)
+    return next(filter(None, found.groups()), said) if found else said
+
+
+def _solve_error(failure: Failure) -> SolveError:
+    said, code = failure.message, failure.code
+    if code == "CANCELLED":
+        return SolveCanceledError("the build was cancelled", code=code)
     if failure.exit_code is not None:
+        is_killed = failure.exit_code == _KILLED
         return ExecError(
             f"a step ended with exit code {failure.exit_code}",
             exit_code=failure.exit_code,
-            code=failure.code,
+            code=code,
+            remedy="it was killed: give the builder more memory" if is_killed else "",
         )
-    return _export_error(failure) or _daemon_setting(failure) or SolveError(said, code=failure.code)
-
-
-def _export_error(failure: Failure) -> ExportError | None:
-    """Return the error of a push, told by the words of ``util/push`` and containerd."""
-    said = failure.message
-    if "failed to push" not in said and "failed to authorize" not in said:
-        return None
-    reference = said.partition("failed to push ")[2].partition(": ")[0]
-    host = reference.partition("/")[0]
-    if re.search(r"40[13] |denied|unauthorized|forbidden|authorization failed", said, re.I):
-        remedy = f"docker login {host}".rstrip()
-    elif "server gave HTTP response to HTTPS client" in said:
-        remedy = f"allow plain http: --insecure-registry {host}"
-    elif re.search(r"connection refused|no such host|i/o timeout|dial tcp", said):
-        remedy = f"is {host or 'the registry'} up, and can the daemon reach it under this name?"
-    else:
-        remedy = ""
-    message = f"the image was built but not pushed: {said}"
-    return ExportError(message, reference=reference, code=failure.code, remedy=remedy)
-
-
-def _daemon_setting(failure: Failure) -> SolveError | UnsupportedCapabilityError | None:
-    said = failure.message
-    if "network.host is not allowed" in said:
-        return SolveError(
-            "the daemon does not allow steps with the host's network",
-            code=failure.code,
-            remedy="buildkitd --allow-insecure-entitlement network.host",
-        )
+    for pattern, message, remedy_ in _SETTINGS:
+        if re.search(pattern, said):
+            return SolveError(message, code=code, remedy=remedy_)
     if re.search(r'exporter "?image"? could not be found', said):
-        return UnsupportedCapabilityError(
+        return SolveError(
             "this Docker Engine cannot push from a build: it has no containerd image store",
-            capability="exporter.image",
-            remedy='set {"features": {"containerd-snapshotter": true}} in daemon.json',
+            code=code,
+            remedy='set {"features": {"containerd-snapshotter": true}} in its daemon.json',
         )
-    return None
+    if "failed to push" in said:
+        return _export_error(failure)
+    return SolveError(said, code=code)
 
 
-def translate_image(error: grpc.RpcError, name: str, address: Address) -> BuildkitSpecError:
+def _export_error(failure: Failure) -> ExportError:
+    """Return the error of a push. Source: ``util/push/push.go``."""
+    said = failure.message
+    reference, _, reason = said.partition("failed to push ")[2].partition(": ")
+    return ExportError(
+        f"the image was built but not pushed: {reason or said}",
+        reference=reference,
+        code=failure.code,
+        remedy=remedy(diagnose(reason), reference.partition("/")[0], is_push=True),
+    )
+
+
+def translate_image(error: Exception, reference: Reference, address: Address) -> BuildkitSpecError:
     """Return our error for an image that could not be resolved.
 
     Args:
         error: What gRPC raised.
-        name: The image, as it was asked for.
+        reference: The image, as it was asked for.
         address: The daemon that was to resolve it.
     """
     failure = take_apart(error)
     said = failure.message
-    host = name.partition("/")[0]
-    if failure.code in {"UNAVAILABLE", "CANCELLED"} and "docker" not in said.lower():
+    is_ours = failure.code in {"UNAVAILABLE", "DEADLINE_EXCEEDED"} and not _DAEMON_SPEAKS.search(
+        said
+    )
+    if is_ours or failure.code in {"CANCELLED", "UNIMPLEMENTED"}:
         return translate(error, address)
-    if re.search(r"401|403|unauthorized|denied|forbidden|authorization failed", said, re.I):
+    return image_error(said, reference)
+
+
+def image_error(said: str, reference: Reference) -> RegistryError:
+    """Return the error of an image that a daemon could not get.
+
+    Args:
+        said: What the daemon said about it.
+        reference: The image, as it was asked for.
+    """
+    name, trouble = reference.familiar, diagnose(said)
+    what_to_do = remedy(trouble, reference.registry, is_push=False)
+    said = said.removeprefix(f"{reference}: ")
+    if trouble is Trouble.AUTH:
         return RegistryAuthError(
-            f"the registry refuses {name}: {said}",
-            reference=name,
-            remedy=f"docker login {host}, or check the spelling: private and absent look the same",
+            f"the registry refuses the image {name}: {said}", reference=name, remedy=what_to_do
         )
-    if re.search(r"not found|no match for platform|manifest unknown", said, re.I):
+    if trouble is Trouble.MISSING:
         return ImageNotFoundError(
-            f"the base image {name} does not exist: {said}",
-            reference=name,
-            status=404,
-            remedy="check name, tag and platform of base_image",
+            f"there is no image {name}: {said}", reference=name, status=404, remedy=what_to_do
         )
     return RegistryUnavailableError(
-        f"the base image {name} cannot be read: {said}",
-        reference=name,
-        remedy=f"can the daemon reach {host}? Try again, or use another base_image",
+        f"the image {name} cannot be read: {said}", reference=name, remedy=what_to_do
     )

@@ -6,21 +6,41 @@ import threading
 from collections import deque
 
 from buildkit_spec._pb import ops
-from buildkit_spec.errors import ExecError, SolveError
+from buildkit_spec.client._errors import image_error
+from buildkit_spec.errors import ExecError, InvalidReferenceError, SolveError
 from buildkit_spec.llb import Definition
-from buildkit_spec.values import Digest, StatusUpdate
+from buildkit_spec.values import Digest, Reference, StatusUpdate
 
 _MAX_LINES = 60
+_MAX_LINE_BYTES = 2000
+_MAX_NAME = 100
+_IMAGE = "docker-image://"
+
+
+class _Log:
+    """The last lines of one step; of a line that is rewritten in place, as it stood last."""
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque([b""], maxlen=_MAX_LINES)
+
+    def add(self, data: bytes) -> None:
+        first, *more = data.split(b"\n")
+        for piece in (self._lines.pop() + first, *more):
+            self._lines.append(piece[-_MAX_LINE_BYTES:])
+
+    def tail(self) -> tuple[str, ...]:
+        lines = (_last_state(line).decode(errors="replace") for line in self._lines)
+        return tuple(line.rstrip() for line in lines if line.strip())
 
 
 class Journal:
-    """Names, last log lines and commands of a build's vertices; safe from several threads."""
+    """Names, last log lines and graphs of a build; safe from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: dict[str, str] = {}
-        self._logs: dict[str, deque[bytes]] = {}
-        self._failed: list[str] = []
+        self._logs: dict[str, _Log] = {}
+        self._failed: dict[str, str] = {}
         self._definitions: list[Definition] = []
 
     def learn(self, update: StatusUpdate) -> None:
@@ -29,41 +49,61 @@ class Journal:
             for vertex in update.vertices:
                 self._names[str(vertex.digest)] = vertex.name
                 if vertex.error:
-                    self._failed.append(str(vertex.digest))
+                    self._failed.setdefault(str(vertex.digest), vertex.error)
             for chunk in update.logs:
-                log = self._logs.setdefault(str(chunk.vertex), deque(maxlen=_MAX_LINES))
-                pieces = chunk.data.split(b"\n")
-                if log:
-                    log[-1] += pieces.pop(0)
-                log.extend(pieces)
+                self._logs.setdefault(str(chunk.vertex), _Log()).add(chunk.data)
 
     def learn_definition(self, definition: Definition) -> None:
         """Take in a graph that is about to be solved."""
         with self._lock:
             self._definitions.append(definition)
 
-    def explain(self, error: SolveError, digest: str) -> None:
-        """Fill in what a failure's own message does not hold: step, command, last lines.
+    def explain(self, error: SolveError) -> None:
+        """Fill in what a failure's own message does not hold: step, command, last lines, remedy.
 
         Args:
-            error: The failure; its empty members are filled.
-            digest: Of the vertex that failed, or empty: then the first one that told an error.
+            error: The failure; its empty members are filled. Without a vertex it is taken to be
+                the first one that failed by itself.
         """
         with self._lock:
-            digest = digest or next(iter(self._failed), "")
+            digest = error.vertex_digest or self._first_failed()
             if not digest:
                 return
+            error.vertex_digest = digest
             error.vertex = error.vertex or self._names.get(digest, "")
-            if not error.log_tail:
-                lines = (line.decode(errors="replace") for line in self._logs.get(digest, ()))
-                error.log_tail = tuple(line.rstrip() for line in lines if line.strip())
-            if isinstance(error, ExecError) and not error.command:
-                error.command = self._command(digest)
+            if not error.log_tail and digest in self._logs:
+                error.log_tail = self._logs[digest].tail()
+            op = self._op(digest)
+        if isinstance(error, ExecError):
+            error.command = error.command or tuple(op.exec.meta.args)
+            if error.vertex:
+                name = " ".join(error.vertex.split())
+                short = name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
+                error.message = f"step {short!r} ended with exit code {error.exit_code}"
+        elif op.source.identifier.startswith(_IMAGE) and not error.remedy:
+            error.remedy = _image_remedy(op.source.identifier, error.message)
 
-    def _command(self, digest: str) -> tuple[str, ...]:
+    def _first_failed(self) -> str:
+        # What fails because something else did says only this.
+        alone = (digest for digest, said in self._failed.items() if "context canceled" not in said)
+        return next(alone, "")
+
+    def _op(self, digest: str) -> ops.Op:
         wanted = Digest(digest)
         for definition in self._definitions:
-            for known, op in zip(definition.digests(), definition.ops, strict=True):
-                if known == wanted:
-                    return tuple(ops.Op.FromString(op).exec.meta.args)
-        return ()
+            for op in definition.ops:
+                if Digest.of(op) == wanted:
+                    return ops.Op.FromString(op)
+        return ops.Op()
+
+
+def _last_state(line: bytes) -> bytes:
+    """Return what a terminal would show of a line: what follows the last carriage return."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
+
+
+def _image_remedy(identifier: str, said: str) -> str:
+    try:
+        return image_error(said, Reference.parse(identifier.removeprefix(_IMAGE))).remedy
+    except InvalidReferenceError:
+        return ""

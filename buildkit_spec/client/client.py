@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import Message
 
 from buildkit_spec._pb import control as pb
 from buildkit_spec._pb._method import Method
-from buildkit_spec.client._build import GatewayBuild, RunBuild, SolveResult
+from buildkit_spec.client._build import BuildOrder, GatewayBuild, RunBuild, SolveResult
+from buildkit_spec.client._calls import CALL_ERRORS, Req, Res, begin, begin_stream, cancel
 from buildkit_spec.client._errors import translate
+from buildkit_spec.client._greeting import greet
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.dial import dial
-from buildkit_spec.client.exporters import Exporter
+from buildkit_spec.client.dial import Tls, dial
+from buildkit_spec.client.exporters import CacheEntry, Exporter
 from buildkit_spec.client.records import (
     CacheRecord,
     DaemonInfo,
@@ -31,25 +32,42 @@ if TYPE_CHECKING:
 
 _NS_PER_S = 1_000_000_000
 
-_Req = TypeVar("_Req", bound=Message)
-_Res = TypeVar("_Res", bound=Message)
-
 
 class Client:
     """A connection to a daemon; a context manager that closes it. Safe to use from several threads.
 
     Args:
         address: The daemon's.
-        connect_timeout_s: How long connecting may take, in seconds.
+        connect_timeout_s: How long connecting, and each short question, may take, in seconds.
+        tls: Certificates for ``tcp://``; None is plain.
+        is_insecure_allowed: Whether plain TCP may leave this machine.
 
     Raises:
-        ConnectionFailedError: It cannot be reached.
+        ConnectionFailedError: It cannot be reached, or is not BuildKit.
+        DeadlineExceededError: It did not answer in time.
     """
 
-    def __init__(self, address: Address, *, connect_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        connect_timeout_s: float = 10.0,
+        tls: Tls | None = None,
+        is_insecure_allowed: bool = False,
+    ) -> None:
         self.address = address
         self._timeout_s = connect_timeout_s
-        self._dialed = dial(address, timeout_s=connect_timeout_s)
+        self._dialed = dial(
+            address,
+            timeout_s=connect_timeout_s,
+            tls=tls,
+            is_insecure_allowed=is_insecure_allowed,
+        )
+        try:
+            self._info = greet(self.channel, address, connect_timeout_s)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Client:
         return self
@@ -72,18 +90,8 @@ class Client:
         return self._dialed.channel
 
     def info(self) -> DaemonInfo:
-        """Return the daemon's version.
-
-        Raises:
-            DaemonError: It went away, or is not BuildKit.
-        """
-        try:
-            answer = self._call(pb.Control.Info, pb.InfoRequest()).buildkitVersion
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # older than 0.11
-                return DaemonInfo("", "", "")
-            raise translate(error, self.address) from error
-        return DaemonInfo(answer.package, answer.version, answer.revision)
+        """Return the daemon's version, as it said when the connection was made."""
+        return self._info
 
     def workers(self) -> tuple[Worker, ...]:
         """Return the daemon's workers, the default one first.
@@ -91,10 +99,7 @@ class Client:
         Raises:
             DaemonError: It went away, or is not BuildKit.
         """
-        try:
-            answer = self._call(pb.Control.ListWorkers, pb.ListWorkersRequest())
-        except grpc.RpcError as error:
-            raise translate(error, self.address) from error
+        answer = self._call(pb.Control.ListWorkers, pb.ListWorkersRequest(), self._timeout_s)
         return tuple(map(decode_worker, answer.record))
 
     def disk_usage(self, filters: Sequence[str] = ()) -> tuple[CacheRecord, ...]:
@@ -106,10 +111,7 @@ class Client:
         Raises:
             DaemonError: The daemon went away.
         """
-        try:
-            answer = self._call(pb.Control.DiskUsage, pb.DiskUsageRequest(filter=filters))
-        except grpc.RpcError as error:
-            raise translate(error, self.address) from error
+        answer = self._call(pb.Control.DiskUsage, pb.DiskUsageRequest(filter=filters), None)
         return tuple(map(decode_record, answer.record))
 
     def prune(
@@ -137,17 +139,14 @@ class Client:
             keepDuration=int(keep_duration_s * _NS_PER_S),
             reservedSpace=keep_bytes,
         )
-        method = pb.Control.Prune
-        stream = self.channel.unary_stream(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )
+        stream = begin_stream(self.channel, pb.Control.Prune, request)
         try:
-            for record in stream(request):
+            for record in stream:
                 yield decode_record(record)
-        except grpc.RpcError as error:
+        except CALL_ERRORS as error:
             raise translate(error, self.address) from error
+        finally:
+            cancel(stream)  # for those who stop iterating
 
     def build(
         self,
@@ -156,35 +155,55 @@ class Client:
         exporters: Sequence[Exporter] = (),
         session: Session | None = None,
         entitlements: Sequence[str] = (),
+        cache_imports: Sequence[CacheEntry] = (),
+        cache_exports: Sequence[CacheEntry] = (),
+        frontend_attrs: Mapping[str, str] | None = None,
+        ref: str = "",
         on_status: StatusCallback | None = None,
+        timeout_s: float | None = None,
     ) -> SolveResult:
         """Run a gateway build.
 
         *run* is called on this thread with the build's `Gateway`; what it returns is exported.
-        Whatever ends the call, Ctrl-C included, ends the build on the daemon too.
+        Whatever ends the call, Ctrl-C included, ends the build on the daemon too. Closing the
+        client from another thread ends it with `SolveCanceledError`.
 
         Args:
             run: Lays the graph out and solves it.
             exporters: What becomes of the result.
             session: What is served back; it is started here, and stays the caller's to close.
             entitlements: What steps may do beyond the usual, such as ``network.host``.
-            on_status: Told what happens, on a thread of the build.
+            cache_imports: Where results may come from; `Gateway.solve` takes them too.
+            cache_exports: Where results are kept.
+            frontend_attrs: Options that the daemon reads from a frontend's, such as ``attest:…``.
+            ref: The build's id; a fresh one by default.
+            on_status: Told what happens, on a thread of the build. What it raises ends the build.
+            timeout_s: How long it may take, in seconds; None for ever.
 
         Raises:
-            BuildkitSpecError: What *run* raised, or what the session failed with.
+            Exception: What *run* or *on_status* raised, as it was.
             SolveError: The daemon could not build or export.
-            DaemonError: The daemon went away.
+            SessionError: What was served back is the cause of that.
+            DeadlineExceededError: It was not done in time.
+            ConnectionFailedError: The daemon went away.
         """
         if session is not None:
             session.start(self.channel)
-        build = GatewayBuild(self.channel, self.address, uuid.uuid4().hex, session, on_status)
-        return build.run(run, exporters, entitlements)
-
-    def _call(self, method: Method[_Req, _Res], request: _Req) -> _Res:
-        call = self.channel.unary_unary(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
+        order = BuildOrder(
+            ref or uuid.uuid4().hex,
+            exporters,
+            entitlements,
+            cache_imports,
+            cache_exports,
+            frontend_attrs or {},
+            timeout_s,
         )
-        answer: _Res = call(request, timeout=self._timeout_s)
+        return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
+
+    def _call(self, method: Method[Req, Res], request: Req, timeout_s: float | None) -> Res:
+        call = begin(self.channel, method, request, timeout_s=timeout_s)
+        try:
+            answer: Res = call.result()
+        except CALL_ERRORS as error:
+            raise translate(error, self.address, timeout_s=timeout_s) from error
         return answer

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.docker_stream import connect, open_docker_stream
+from buildkit_spec.client.docker_context import DEFAULT_SOCKET, chosen_engine
+from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import ConnectionFailedError
 
 if TYPE_CHECKING:
     import grpc
 
 MAX_MESSAGE_BYTES = 16 << 20
-"""The daemon's limit, each way. Source: ``util/grpcutil``, ``defaults.DefaultMaxRecvMsgSize``."""
+"""The daemon's limit, each way. Source: ``defaults.DefaultMaxRecvMsgSize``."""
 
-_OPTIONS = (
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A daemon answers pings only while calls are under way, and not too many of them.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 30_000),
+    # Errors come as metadata, with the failed op in them: a long script passes gRPC's 16 KiB.
+    ("grpc.max_metadata_size", MAX_MESSAGE_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_MESSAGE_BYTES),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
 )
+_TCP_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    # Go's server hangs up on who pings more than every 5 minutes (keepalive.EnforcementPolicy).
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 30_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates for a ``tcp://`` daemon; files in PEM.
+
+    Attributes:
+        ca: Who signs the daemon's certificate; None for the machine's authorities.
+        cert: Our own certificate; None to show none.
+        key: Its key.
+        server_name: Name in the daemon's certificate, where it is not the address's host.
+    """
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +73,77 @@ class Dialed:
             self.relay.close()
 
 
-def dial(address: Address, *, timeout_s: float = 10.0, allow_insecure: bool = False) -> Dialed:
+def dial(
+    address: Address,
+    *,
+    timeout_s: float = 10.0,
+    tls: Tls | None = None,
+    is_insecure_allowed: bool = False,
+) -> Dialed:
     """Return a channel to the daemon at *address*.
 
-    One connection is tried at once, so that a wrong address is told here and clearly.
+    One connection is made at once, so that a wrong address is told here and clearly.
 
     Args:
         address: The daemon's.
         timeout_s: How long connecting may take, in seconds.
-        allow_insecure: Whether plain ``tcp://`` may leave this machine.
+        tls: For ``tcp://``; None is plain.
+        is_insecure_allowed: Whether plain TCP may leave this machine.
 
     Raises:
         ConnectionFailedError: It cannot be reached, or only in the clear.
+        DeadlineExceededError: It did not answer in time.
     """
+    if address.is_open:
+        engine = chosen_engine(os.environ)
+        address = engine[0] if engine else Address("docker", DEFAULT_SOCKET)
+    is_plain = tls is None or address.scheme != "tcp"
+    if is_plain and not address.is_loopback and not is_insecure_allowed:
+        raise _refuse_plain(address)
     if address.scheme == "docker":
-        open_stream = partial(open_docker_stream, address, timeout_s)
-        open_stream().close()
-        relay = Relay(open_stream)
-        return Dialed(_channel(f"unix:{relay.path}", "localhost"), relay)
-    if not address.is_loopback and not allow_insecure:
-        raise ConnectionFailedError(
-            f"{address} is plain tcp: anybody on the way can read and change what is built",
-            address=str(address),
-            remedy=f"tunnel it: ssh -L 1234:localhost:{address.port} {address.host},"
-            " and use tcp://localhost:1234",
-        )
+        relay = Relay(partial(open_docker_stream, address, timeout_s))
+        return Dialed(_channel(f"unix:{relay.path}", authority="localhost"), relay)
     connect(address, timeout_s).close()
     if address.path:
-        return Dialed(_channel(f"unix:{address.path}", "localhost"))
-    return Dialed(_channel(address.target, ""))
+        # Go's server refuses the socket's path as a host name.
+        return Dialed(_channel(f"unix:{address.path}", authority="localhost"))
+    return Dialed(_channel(address.target, tls=tls, options=_TCP_OPTIONS))
 
 
-def _channel(target: str, authority: str) -> grpc.Channel:
+def _refuse_plain(address: Address) -> ConnectionFailedError:
+    local = f"{address.scheme}://{'tcp://' if address.scheme == 'docker' else ''}localhost:1234"
+    return ConnectionFailedError(
+        f"{address} is plain tcp: anybody on the way can read and change what is built",
+        address=str(address),
+        remedy=f"ssh -NL 1234:localhost:{address.port} {address.host}, and use {local}",
+    )
+
+
+def _channel(
+    target: str,
+    *,
+    authority: str = "",
+    tls: Tls | None = None,
+    options: tuple[tuple[str, int | str], ...] = (),
+) -> grpc.Channel:
     import grpc
 
-    options = [*_OPTIONS]
+    options = (*_OPTIONS, *options)
     if authority:
-        # Go's server refuses the socket's path as a host name.
-        options.append(("grpc.default_authority", authority))  # type: ignore[arg-type]
-    return grpc.insecure_channel(target, options=options)
+        options = (*options, ("grpc.default_authority", authority))
+    if tls is None:
+        return grpc.insecure_channel(target, options=options)
+    if tls.server_name:
+        options = (*options, ("grpc.ssl_target_name_override", tls.server_name))
+    credentials = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.cert))
+    return grpc.secure_channel(target, credentials, options=options)
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"cannot read the certificate file {path}: {(error.strerror or str(error)).lower()}",
+            remedy="check the path, and that you may read it",
+        ) from error

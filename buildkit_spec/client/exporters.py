@@ -1,6 +1,6 @@
-"""What becomes of a result: exporters and their attributes, by the names on the wire.
+"""What becomes of a result, and where caches come from and go to, by the names on the wire.
 
-Source: ``exporter/containerimage/exptypes/keys.go``.
+Source: ``exporter/containerimage/exptypes/keys.go``; ``client/solve.go``, ``CacheOptionsEntry``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ INSECURE = "registry.insecure"
 OCI_MEDIA_TYPES = "oci-mediatypes"
 """``true``: OCI media types, not Docker's."""
 
-STORE = "store"
-"""``false``: do not keep the image in the daemon's own store."""
-
 DIGEST = "containerimage.digest"
 """In the answer: digest of the manifest or index."""
 
@@ -39,6 +36,19 @@ class Exporter:
     Attributes:
         kind: ``image``, ``oci``, ``docker``, ``local``, ``tar`` …
         attrs: Its attributes, by the names on the wire.
+    """
+
+    kind: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """One place that build caches come from or go to.
+
+    Attributes:
+        kind: ``registry``, ``local``, ``inline``, ``gha``, ``s3`` …
+        attrs: Its attributes, by the names on the wire, such as ``ref`` and ``mode``.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """A byte relay: lets gRPC, which dials plain addresses only, speak over any other connection.
 
 It listens on a unix socket in a directory of its own (mode 0700). For every connection gRPC opens
-it opens one stream to the daemon and moves bytes both ways until either side is done.
+it opens one stream to the daemon and moves bytes both ways until both sides are done.
 """
 
 from __future__ import annotations
@@ -11,14 +11,39 @@ import shutil
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from buildkit_spec.errors import BuildkitSpecError
 
 _CHUNK_BYTES = 256 * 1024
+_JOIN_S = 2.0
+_MAX_PATH_BYTES = 100
+"""Of a socket; Linux takes 107, macOS 103."""
 
-OpenStream = Callable[[], socket.socket]
+
+class Stream(Protocol):
+    """A connection to a daemon, whatever carries it. A connected `socket.socket` is one.
+
+    A subprocess is one too, when a socket pair is its standard input and output.
+    """
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Wait for bytes; 0 is the end."""
+
+    def sendall(self, data: memoryview, /) -> None:
+        """Send bytes."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End sending (``SHUT_WR``), or both ways (``SHUT_RDWR``): whoever waits is woken."""
+
+    def close(self) -> None:
+        """Free what it holds; it is shut down already."""
+
+
+OpenStream = Callable[[], Stream]
 """Opens one connection to the daemon.
 
 Raises:
@@ -29,71 +54,95 @@ Raises:
 class Relay:
     """Relays connections to a private socket over streams that *open_stream* opens.
 
+    Args:
+        open_stream: Opens a stream; called at once, so that what is wrong is told here.
+
     Attributes:
         path: The private socket, for gRPC to dial.
-        error: Why the last stream could not be opened; None when all could.
+
+    Raises:
+        DaemonError: The first stream cannot be opened.
     """
 
     def __init__(self, open_stream: OpenStream) -> None:
         self._open_stream = open_stream
-        self._directory = Path(tempfile.mkdtemp(prefix="buildkit-spec-"))
-        self.path = str(self._directory / "relay.sock")
-        self.error: BuildkitSpecError | None = None
-        self._open: set[socket.socket] = set()
+        self._spare: Stream | None = open_stream()
+        directory = _private_directory()
+        # Runs at exit too, for those who never close.
+        self._remove = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        self.path = f"{directory}/relay.sock"
+        self._open: set[Stream] = {self._spare}
+        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._is_closed = False
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen(16)
-        threading.Thread(target=self._accept, name="relay-accept", daemon=True).start()
+        self._start(self._accept)
 
     def close(self) -> None:
-        """Close every connection and remove the socket; may be called again."""
+        """Close every connection, remove the socket, end the threads; may be called again."""
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
-            doomed = [self._listener, *self._open]
-        for one in doomed:
-            _shut(one)
-        self._listener.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+            streams, threads = list(self._open), list(self._threads)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as bell:
+            bell.connect(self.path)  # wakes the accepting thread, on every system
+        for stream in streams:
+            _shut(stream)
+        for thread in threads:
+            thread.join(_JOIN_S)
+        if self._spare is not None:
+            self._spare.close()
+        self._remove()
+
+    def _start(self, work: Callable[..., None], *args: object) -> threading.Thread:
+        def run() -> None:
+            try:
+                work(*args)
+            finally:
+                with self._lock:
+                    self._threads.discard(thread)
+
+        thread = threading.Thread(target=run, name="buildkit-relay", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+        thread.start()
+        return thread
 
     def _accept(self) -> None:
-        while True:
-            try:
+        with self._listener:
+            while True:
                 near, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(
-                target=self._serve, args=(near,), name="relay-open", daemon=True
-            ).start()
+                if self._is_closed:
+                    near.close()
+                    return
+                self._start(self._serve, near)
 
     def _serve(self, near: socket.socket) -> None:
-        try:
-            far = self._open_stream()
-        except BuildkitSpecError as error:
-            self.error = error
-            near.close()
-            return
-        self.error = None
-        with self._lock:
-            is_late = self._is_closed
-            self._open.update((near, far))
-        if is_late:
-            _shut(near)
-            _shut(far)
-        back = threading.Thread(target=_pump, args=(far, near), name="relay-in", daemon=True)
-        back.start()
-        _pump(near, far)
-        back.join()
-        with self._lock:
-            self._open.difference_update((near, far))
-        near.close()
-        far.close()
+        with near:
+            with self._lock:
+                far, self._spare = self._spare, None
+            try:
+                far = far or self._open_stream()
+            except BuildkitSpecError:
+                return  # gRPC sees the connection close, and tells
+            with contextlib.closing(far):
+                with self._lock:
+                    self._open.update((near, far))
+                    is_late = self._is_closed
+                if is_late:
+                    _shut(near)
+                    _shut(far)
+                back = self._start(_pump, far, near)
+                _pump(near, far)
+                back.join()
+                with self._lock:
+                    self._open.difference_update((near, far))
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: Stream, sink: Stream) -> None:
     """Move bytes until *source* ends, then tell *sink* that no more will come."""
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     try:
@@ -107,6 +156,14 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def _shut(one: socket.socket) -> None:
+def _shut(one: Stream) -> None:
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
+
+
+def _private_directory() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="buildkit-spec-"))
+    if len(bytes(directory)) > _MAX_PATH_BYTES - len("/relay.sock"):
+        directory.rmdir()
+        directory = Path(tempfile.mkdtemp(prefix="buildkit-spec-", dir="/tmp"))
+    return directory
