@@ -73,7 +73,11 @@ class _Pattern:
         text = text.removesuffix("/")
         self._is_name = "/" not in text
         text = text.removeprefix("/")
-        self.regex = re.compile("".join(_translate(text)), re.DOTALL) if text else None
+        # Git compares the part before the first wildcard by itself, and so takes ``**`` behind it
+        # for one that stands at the beginning (``dir.c``, ``match_pathname``).
+        literal = re.match(r"[^*?\[\\]*", text)[0]  # type: ignore[index]
+        regex = re.escape(literal) + "".join(_translate(text[len(literal) :]))
+        self.regex = re.compile(regex, re.DOTALL) if text else None
 
     def matches(self, path: str, name: str, *, is_dir: bool) -> bool:
         if self.regex is None or (self._is_for_directories and not is_dir):

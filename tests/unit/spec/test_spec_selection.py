@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from buildkit_spec.errors import SpecError
@@ -285,6 +285,8 @@ patterns = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(files, min_size=1, max_size=8), patterns, patterns)
+@example(["a/a/a/b"], [], ["a**/b"])
+@example(["a/a"], ["*", "!a/", "!a/**"], [])
 def test_gitignore_as_git_reads_it(tmp_path_factory, names, top, nested):
     """For any patterns, the files left are those that git would add."""
     root = tmp_path_factory.mktemp("repo")
