@@ -74,9 +74,13 @@ def _follow(tree: Tree, paths: Iterable[str]) -> list[str]:
     Source: fsutil ``followlinks.go``.
     """
     found: set[str] = set()
-    waiting = list(paths)
+    waiting = [*paths][::-1]
     while waiting:
-        names = clean(f"/{waiting.pop()}").strip("/").split("/")
+        path = clean(f"./{waiting.pop()}")
+        names = path.split("/")
+        if names[0] == "..":
+            found.add(path)  # matches nothing: there is no above
+            continue
         for depth in range(1, len(names) + 1):
             place = "/".join(names[:depth])
             targets = _targets(tree, place)
@@ -84,9 +88,9 @@ def _follow(tree: Tree, paths: Iterable[str]) -> list[str]:
             if place in found and (targets or is_last):
                 break
             if targets or is_last:
-                found.add(place or ".")
+                found.add(place)
             if targets:
-                waiting += [posixpath.join(target, *names[depth:]) for target in targets]
+                waiting += [posixpath.join(target, *names[depth:]) for target in targets[::-1]]
                 break
     if "." in found:
         return []
@@ -101,7 +105,7 @@ def _targets(tree: Tree, place: str) -> list[str]:
         expression = compile_pattern(name)
         names = [other for other in tree.names(above) if expression.fullmatch(other)]
     links = (tree.readlink(posixpath.join(above, name)) for name in names)
-    return [posixpath.join("/", above, link) for link in links if link is not None]
+    return [clean(posixpath.join("/", above, link)) for link in links if link is not None]
 
 
 def _has_above(place: str, others: set[str]) -> bool:
