@@ -7,7 +7,10 @@ request to its registry, and neither gRPC nor protobuf is loaded for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from buildkit_spec.stopwatch import Stopwatch
@@ -48,6 +51,8 @@ class BuildkitBuilder:
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
         self._registry: Registry | None = None
+        self._lock = threading.Lock()
+        self._turns: dict[Reference, threading.Lock] = {}
 
     @property
     def registry(self) -> Registry:
@@ -58,6 +63,8 @@ class BuildkitBuilder:
             self._registry = Registry(
                 Logins.load(self._env), insecure_hosts=self._insecure_registries, env=self._env
             )
+            # Its connections are kept for the next question; they end with this builder.
+            weakref.finalize(self, self._registry.close)
         return self._registry
 
     def connect(self) -> Client:
@@ -105,9 +112,20 @@ class BuildkitBuilder:
             SolveError: The build failed; the image under this name is as it was.
             FileChangedError: A file changed during the build; likewise.
         """
-        clock = Stopwatch()
         is_pushed = bool(spec.registry) if push is None else push
         reference = Reference.parse(spec.image_name())
+        with self._turn(reference):
+            return self._build(spec, reference, is_pushed, force, on_status)
+
+    def _build(
+        self,
+        spec: ImageSpec,
+        reference: Reference,
+        is_pushed: bool,
+        force: bool,
+        on_status: StatusCallback | None,
+    ) -> BuildResult:
+        clock = Stopwatch()
         if is_pushed and not force and not spec.is_forced:
             with clock.phase("check"):
                 found = self._find(reference, spec.platforms())
@@ -115,6 +133,9 @@ class BuildkitBuilder:
                 return BuildResult(
                     found, found.digest, spec.platforms(), was_built=False, timings_s=clock.seconds
                 )
+        from buildkit_spec.plan import refuse_unsupported
+
+        refuse_unsupported(spec)
         bases: dict[str, Reference] = {}
         base = spec.base_image
         if is_pushed and base is not None and not isinstance(base, str) and base.registry:
@@ -143,7 +164,9 @@ class BuildkitBuilder:
             DaemonError: No daemon, or it went away.
         """
         from buildkit_spec.job import Job
+        from buildkit_spec.plan import refuse_unsupported
 
+        refuse_unsupported(spec)
         with self.connect() as client:
             job = Job(client, spec, self._settings(), self.registry.logins, {}, self._env)
             return job.plan()
@@ -151,6 +174,14 @@ class BuildkitBuilder:
     def _find(self, reference: Reference, platforms: tuple[Platform, ...]) -> Reference | None:
         digest = self.registry.digest(reference, platforms=platforms)
         return None if digest is None else reference.with_digest(digest)
+
+    @contextmanager
+    def _turn(self, reference: Reference) -> Iterator[None]:
+        """Build each image by one thread at a time: a base that two specs share is built once."""
+        with self._lock:
+            turn = self._turns.setdefault(reference, threading.Lock())
+        with turn:
+            yield
 
     def _settings(self) -> Settings:
         from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies

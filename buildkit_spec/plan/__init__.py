@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildkit_spec.plan.advice import advice
 from buildkit_spec.plan.image_config import ImageConfig
-from buildkit_spec.plan.planner import created_time, make_plan
+from buildkit_spec.plan.planner import created_time, make_plan, refuse_unsupported
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.served import Served, what_to_serve
 from buildkit_spec.plan.settings import Settings
@@ -23,6 +23,7 @@ __all__ = [
     "created_time",
     "make_plan",
     "plan_document",
+    "refuse_unsupported",
     "show",
     "what_to_serve",
 ]

@@ -48,18 +48,26 @@ def make_plan(
         bases: Base images that were built before, by the image name of their spec.
 
     Raises:
-        SpecValidationError: The spec asks for what this base image or this release cannot give;
-            all problems at once.
+        SpecValidationError: The spec asks for what its base image cannot give; all of it at once.
         RegistryError: The base image is not there or cannot be told.
         SolveError: The base image cannot be asked.
     """
     chain = lineage(spec, bases)
-    refuse([problem for _, member in chain for problem in unsupported_problems(member)])
     plans = tuple(
         _plan_platform(chain, questions, settings, platform, bases, is_only=len(platforms) == 1)
         for platform in platforms
     )
     return Plan(plans, settings.epoch_s)
+
+
+def refuse_unsupported(spec: ImageSpec) -> None:
+    """Refuse what this release cannot honour, in the spec or in its base specs: nothing is ignored.
+
+    Raises:
+        SpecValidationError: There is such a field; all of them.
+    """
+    members = [member for _, member in lineage(spec, {})]
+    refuse([problem for member in members for problem in unsupported_problems(member)])
 
 
 def _plan_platform(

@@ -1,6 +1,6 @@
 """Two images of one pipeline: what they share is built once, as a base that is a spec itself.
 
-`buildkit-spec build pipeline.py` builds all of them, `buildkit-spec build pipeline.py:train` one and its base.
+`buildkit-spec build pipeline.py` builds all of them, `… pipeline.py:train` one and its base.
 REGISTRY and BASE_IMAGE name your registry and your Python image.
 """
 

@@ -48,8 +48,8 @@ def test_pipeline_example_shares_a_base_that_is_a_spec(
     )
 
     assert train.layers[: len(common.layers)] == common.layers == serve.layers[: len(common.layers)]
-    assert "train  1,234,567" in train.start().stdout
-    assert "serve  1,234,567" in serve.start().stdout
+    assert "train    1,234,567" in train.start().stdout
+    assert "serve    1,234,567" in serve.start().stdout
     assert train.env["GREETING"] == 'it\'s "quoted" & $kept'
     assert serve.run("tree", "--version").stdout.startswith("tree v")
     assert not train.path("/usr/bin/tree").exists()
