@@ -41,7 +41,7 @@ GOOD: dict[str, Any] = {
 }
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -283,7 +283,7 @@ patterns = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(files, min_size=1, max_size=8), patterns, patterns)
 @example(["a/a/a/b"], [], ["a**/b"])
 @example(["a/a"], ["*", "!a/", "!a/**"], [])
