@@ -106,21 +106,20 @@ def _unpacked(blob: bytes) -> bytes:
 
 
 def _apply(layer: bytes, root: Path) -> None:
-    """Unpack one layer onto *root*, whiteouts applied (OCI image spec, *Layer*)."""
+    """Unpack one layer onto *root*: whiteouts first, then what the layer brings.
+
+    Source: OCI image spec, *Image Layer Filesystem Changeset*.
+    """
     with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
-        for member in archive:
-            parent, _, name = member.name.rstrip("/").rpartition("/")
-            if name == ".wh..wh..opq":
+        for name in archive.getnames():
+            parent, _, last = name.rpartition("/")
+            if last == ".wh..wh..opq":
                 for child in (root / parent).iterdir():
                     _remove(child)
-                continue
-            if name.startswith(".wh."):
-                _remove(root / parent / name[4:])
-                continue
-            place = root / member.name
-            if os.path.lexists(place) and not (member.isdir() and place.is_dir()):
-                _remove(place)
-            archive.extract(member, root, numeric_owner=True, filter="fully_trusted")
+            elif last.startswith(".wh."):
+                _remove(root / parent / last[4:])
+    unpack = ["tar", "--extract", "--preserve-permissions", "--numeric-owner", "--exclude=.wh.*"]
+    subprocess.run([*unpack, "--directory", str(root)], input=layer, check=True)
 
 
 def _remove(path: Path) -> None:
