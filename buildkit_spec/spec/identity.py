@@ -89,12 +89,14 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
     problems = material_problems(spec)
     if problems:
         raise SpecValidationError(problems)
-    base = spec.base_image
+    base: Any = spec.base_image or spec.default_base_image()
+    if not isinstance(base, str):
+        base = {"contents": contents(base)}  # not its tag, which tag_format may have fixed
     copied, source = spec.copy_selection(), spec.source_selection()
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
-        "base": base if isinstance(base, str) else base.tag if base else spec.default_base_image(),
+        "base": base,
         "platform": sorted(spec.platform.split(",")) if spec.platform else None,
         "requirements": [
             [file.path, hashlib.sha256(file.content).hexdigest()]

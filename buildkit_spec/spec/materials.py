@@ -89,7 +89,7 @@ def source_selection(spec: ImageSpec) -> FileSelection | None:
     root = Path(os.path.realpath(spec.resolve(spec.source_root)))
     loaded: list[str] = []
     if mode is CopyMode.LOADED_MODULES:
-        files = loaded_files() if spec.loaded_modules is None else spec.loaded_modules
+        files = loaded_files() if spec.origin.modules is None else spec.origin.modules
         loaded = [file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)]
     return FileSelection(root, ExactFiles(loaded) if loaded else NotIgnored(root))
 

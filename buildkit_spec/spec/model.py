@@ -266,11 +266,6 @@ class ImageSpec(ImageSpecFields):
         """Where the spec was made."""
         return self._origin
 
-    @property
-    def loaded_modules(self) -> tuple[Path, ...] | None:
-        """Files of the modules loaded with the spec; None when only the process knows."""
-        return self._origin.modules
-
     def with_modules(self, files: tuple[Path, ...]) -> ImageSpec:
         """Return the spec, and its base specs, with the files of the modules loaded with it."""
         base = self.base_image

@@ -63,7 +63,7 @@ def problem_of(field: str, value: object):
             ["numpy>=1.26", "conda-forge::scipy", "python 3.11.*", "x[build=py3]"],
             None,
         ),
-        ("conda_channels", ["conda-forge", "https://conda.example.test/nvidia"], None),
+        ("conda_channels", ["conda-forge", "https://host/nvidia"], None),
         ("requirements", Path("a/requirements.txt"), "a/requirements.txt"),
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
         ("env", {"EMPTY": "", "MULTI": "a\nb", "a.b-c": "x y"}, None),

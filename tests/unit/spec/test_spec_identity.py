@@ -95,7 +95,7 @@ GOLDEN = [
             "pip_index": "https://user:secret@host/simple",
         },
         "5momtofrskpa7ihjptsziw4xhm",
-        "i32ugceef27zhpbdkafc6kjvcl",
+        "2nliqllcl23vajkpekrjvttduh",
     ),
 ]
 
@@ -110,7 +110,7 @@ def test_identity_golden(fields, id, tag):
 
 def test_tag_golden_with_files(project):
     """The tag of a spec with files is fixed as well, whatever folder it is in."""
-    assert full_spec(project).tag == "zljqkdxc46ssfyk6s7l5a4loow"
+    assert full_spec(project).tag == "2vyelgxtwhiqxnzll6lz3okedi"
 
 
 def test_hash_form():
@@ -408,6 +408,18 @@ def test_nested_spec_counts_with_its_contents(project):
     (project / "data" / "a.csv").write_text("other")
 
     assert spec.tag != before
+
+
+def test_base_with_a_fixed_tag_counts_with_its_contents():
+    """A base spec whose tag is always the same still counts with what it holds."""
+    tags = {
+        ImageSpec(
+            base_image=ImageSpec(tag_format="latest", packages=[name], base_image="debian:12")
+        ).tag
+        for name in ("numpy", "pandas")
+    }
+
+    assert len(tags) == 2
 
 
 def test_default_base_image_counts(monkeypatch):
