@@ -5,6 +5,7 @@ A command's module is imported when the command is called, so that ``--help`` st
 
 from __future__ import annotations
 
+import os
 import sys
 
 from buildkit_spec.cli.group import commands
@@ -12,4 +13,6 @@ from buildkit_spec.cli.group import commands
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 build failed, 2 wrong input, 3 no daemon."""
+    # Looking for plugins of pydantic reads the metadata of every package installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(commands.main(standalone_mode=True))

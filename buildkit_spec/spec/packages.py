@@ -8,6 +8,9 @@ from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.spec.scalars import line
 
+_PLAIN = re.compile(
+    r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:(?:==|>=|<=|!=|<|>)[0-9]+(?:\.[0-9]+)*)?$"
+)
 _VCS = re.compile(r"^(git|hg|svn|bzr)\+[a-z]+://", re.IGNORECASE)
 _URL = re.compile(r"^https?://", re.IGNORECASE)
 _LOCAL = re.compile(r"^(\.{1,2}(/|$)|[/~]|file:|[A-Za-z]:\\)")
@@ -37,6 +40,15 @@ def python_package(value: object) -> str:
         )
     if _VCS.match(requirement) or _URL.match(requirement):
         return requirement
+    if not _PLAIN.match(requirement):
+        _parse(requirement)
+    if requirement.endswith((".txt", ".lock", ".toml", ".in")):
+        raise Refusal(f"{requirement!r} is a file, not a package", f"requirements: {requirement}")
+    return requirement
+
+
+def _parse(requirement: str) -> None:
+    """Refuse what is no PEP 508 requirement."""
     from packaging.requirements import InvalidRequirement, Requirement  # heavy, and often unused
 
     try:
@@ -44,9 +56,6 @@ def python_package(value: object) -> str:
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0].strip().rstrip(".")
         raise Refusal(f"{requirement!r} is no package: {reason}", _meant(requirement)) from error
-    if requirement.endswith((".txt", ".lock", ".toml", ".in")):
-        raise Refusal(f"{requirement!r} is a file, not a package", f"requirements: {requirement}")
-    return requirement
 
 
 def refuse_local(requirement: str) -> None:
