@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -123,6 +122,8 @@ class ImageBuildEngine:
         if len(distinct) == 1:
             outcomes = {distinct[0]: attempt(distinct[0])}  # on this thread: it gets the Ctrl-C
         else:
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
                 outcomes = dict(zip(distinct, pool.map(attempt, distinct), strict=True))
         return [outcomes[spec] for spec in specs]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec.environment import DEFAULT_IMAGE
@@ -62,6 +61,8 @@ def default_base_image(python_version: str, env: Mapping[str, str] = os.environ)
 
 
 def _flytekit_version() -> str:
+    from importlib import metadata  # heavy, and a spec that names its base does not ask
+
     try:
         return metadata.version("flytekit")
     except metadata.PackageNotFoundError:
@@ -91,6 +92,8 @@ def pinned_requirements(packages: Iterable[str]) -> list[str]:
     Raises:
         SpecValidationError: Some are not; all of them.
     """
+    from importlib import metadata
+
     pinned, problems = [], []
     for package in packages:
         try:
