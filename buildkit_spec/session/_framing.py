@@ -127,8 +127,8 @@ class Connection:
         """
         try:
             events = self._h2.receive_data(data)
-        except (H2Error, HPACKError, HyperframeError, ValueError, KeyError) as error:
-            reason = str(error).strip().rstrip(".").lower() or type(error).__name__
+        except (H2Error, HPACKError, HyperframeError) as error:
+            reason = f"{type(error).__name__} {str(error).rstrip('.').lower()}".strip()
             raise SessionError(f"the daemon broke the session's protocol: {reason}") from error
         ours: list[Event] = []
         for event in events:

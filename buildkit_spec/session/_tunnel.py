@@ -52,6 +52,8 @@ class Tunnel:
                 self._server.receive(message.data)
         except grpc.RpcError as error:
             reason = f"the session to the daemon broke: {self._stream.details() or error}"
+        except Exception as error:  # noqa: BLE001 - else nobody would answer, and nobody know why
+            reason = f"the session broke: {type(error).__name__}: {error}"
         if not self._is_closing:
             self._on_failure(SessionError(reason))
         self._server.close()

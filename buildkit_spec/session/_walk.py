@@ -248,11 +248,10 @@ def check_same(entry: Entry, descriptor: int) -> None:
         FileChangedError: It is another one, or it was written to.
     """
     now, then = os.fstat(descriptor), entry.status
-    if (now.st_ino, now.st_size, now.st_mtime_ns, now.st_dev, now.st_mode) != (
-        then.st_ino,
+    # Not the inode: some network file systems give a file another one at each look.
+    if (now.st_size, now.st_mtime_ns, now.st_mode) != (
         then.st_size,
         then.st_mtime_ns,
-        then.st_dev,
         then.st_mode,
     ):
         raise _changed(entry.path)

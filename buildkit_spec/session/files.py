@@ -43,7 +43,8 @@ class SharedDir:
     Attributes:
         root: The directory.
         accepts: Asked about each entry, by its path from the root with ``/`` and whether it is a
-            directory; what it refuses is not sent, nor entered. None accepts everything.
+            directory; what it refuses is not sent, nor entered. None accepts everything. Called
+            from a thread of the session's.
         mode_mask: Permission bits that are sent, symlinks' aside; the others are cleared.
     """
 
