@@ -61,8 +61,8 @@ class Server:
         self._handlers = {method.path: (method, handler) for method, handler in handlers.items()}
         self._on_failure = on_failure
         self._connection = Connection()
-        self._lock = threading.Lock()
-        self._has_output = threading.Condition(self._lock)
+        self.lock = threading.Lock()  # guards the connection and all calls
+        self._has_output = threading.Condition(self.lock)
         self._calls: dict[int, _ServerCall] = {}
         self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
         self._replies = b""  # what the protocol itself has to say
@@ -72,12 +72,13 @@ class Server:
         """Take bytes from the peer."""
         opened: list[tuple[_ServerCall, Handler]] = []
         failure: SessionError | None = None
-        with self._lock:
+        with self.lock:
             if self._is_closed:
                 return
             try:
                 for event in self._connection.receive(data):
-                    self._handle(event, opened)
+                    if not self._is_closed:
+                        self._handle(event, opened)
             except SessionError as error:
                 self._end()
                 failure = error
@@ -92,7 +93,7 @@ class Server:
 
     def outgoing(self) -> bytes | None:
         """Wait for bytes for the peer and return them; None when there will be no more."""
-        with self._lock:
+        with self.lock:
             while True:
                 self._fill()
                 if data := self._replies + self._connection.take():
@@ -104,7 +105,7 @@ class Server:
 
     def close(self) -> None:
         """End the connection and cancel every call; what waits, wakes. Harmless when repeated."""
-        with self._lock:
+        with self.lock:
             if not self._is_closed:
                 self._connection.leave()
                 self._end()
@@ -167,7 +168,7 @@ class Server:
             failure = SessionError(f"could not answer the daemon's call {message}: {error}")
             failure.__cause__ = error
             self._fail(call, failure)
-        with self._lock:
+        with self.lock:
             call.trailers = (code, message)
             self.wake(call)
 
@@ -225,11 +226,6 @@ class Server:
             self._connection.reset(call.stream)
         self._forget(call)
         call.cancel()  # for a thread of the handler's that still reads
-
-    @property
-    def lock(self) -> threading.Lock:
-        """Guards the connection and all calls."""
-        return self._lock
 
 
 class _ServerCall:

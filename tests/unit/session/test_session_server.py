@@ -345,6 +345,19 @@ def test_any_bytes_are_survived(data: bytes, has_preface: bool) -> None:
         pass
 
 
+def test_peer_that_goes_away_ends_everything() -> None:
+    """After GOAWAY nothing more goes out, whatever comes, and that is no failure."""
+    failures: list[Any] = []
+    server = Server(Health().methods(), failures.append)
+    goaway = bytes.fromhex("000008070000000000") + bytes(8)
+    server.receive(PREFACE + SETTINGS + goaway)
+    server.receive(b"anything")
+    while server.outgoing() is not None:
+        pass
+
+    assert not failures
+
+
 HEADERS = bytes.fromhex("000000010400000001")  # no header at all
 FRAMES = st.builds(
     lambda kind, flags, stream, body: (
