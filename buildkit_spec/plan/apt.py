@@ -17,12 +17,12 @@ _SCRIPT = f"""set -e
 mkdir -p {_APT_DIR}/lists/partial {_APT_DIR}/archives/partial
 options="-o Dir::State::lists={_APT_DIR}/lists -o Dir::Cache::archives={_APT_DIR}/archives
   -o APT::Keep-Downloaded-Packages=true -o APT::Sandbox::User=root -o Acquire::Retries=3
-  -o Dpkg::Use-Pty=0"
+  -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--log=/dev/null"
 if [ -s {CA_PATH} ]; then options="$options -o Acquire::https::CaInfo={CA_PATH}"; fi
 apt-get -qq $options update
 apt-get -qq $options install --yes --no-install-recommends "$@"
-rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/bootstrap.log \\
-  /var/cache/ldconfig/aux-cache /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin \\
+rm -f /var/log/alternatives.log /var/cache/ldconfig/aux-cache \\
+  /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin \\
   /var/cache/debconf/*-old /var/lib/dpkg/*-old
 """
 
@@ -44,6 +44,7 @@ def install(context: Context, state: llb.State, packages: Sequence[str]) -> llb.
                 _APT_DIR,
                 id=f"buildkit-spec-apt-{context.probe.distro}-{context.platform.architecture}",
                 sharing=llb.CacheSharing.LOCKED,
-            )
+            ),
+            llb.Tmpfs("/var/log/apt"),
         ],
     )

@@ -67,6 +67,11 @@ class PulledImage:
     def path(self, inside: str) -> Path:
         return self.rootfs / inside.lstrip("/")
 
+    def names(self, layer: int) -> list[str]:
+        """Paths in one layer, the lowest is 0."""
+        with tarfile.open(fileobj=io.BytesIO(self.layers[layer])) as archive:
+            return archive.getnames()
+
     def contains(self, needle: bytes) -> bool:
         """Whether the bytes stand anywhere in manifest, config or a layer."""
         texts = [json.dumps(self.manifest).encode(), json.dumps(self.config).encode()]
