@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from buildkit_spec.errors import BuildkitSpecError, SolveCanceledError
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import BuildResult, Platform, Reference, StatusCallback
 
@@ -53,19 +54,21 @@ class BuildkitBuilder:
         self._registry: Registry | None = None
         self._lock = threading.Lock()
         self._turns: dict[Reference, threading.Lock] = {}
+        self._under_way: set[_UnderWay] = set()
 
     @property
     def registry(self) -> Registry:
         """The registry client, with the logins of this machine."""
-        if self._registry is None:
-            from buildkit_spec.registry import Logins, Registry
+        with self._lock:
+            if self._registry is None:
+                from buildkit_spec.registry import Logins, Registry
 
-            self._registry = Registry(
-                Logins.load(self._env), insecure_hosts=self._insecure_registries, env=self._env
-            )
-            # Its connections are kept for the next question; they end with this builder.
-            weakref.finalize(self, self._registry.close)
-        return self._registry
+                self._registry = Registry(
+                    Logins.load(self._env), insecure_hosts=self._insecure_registries, env=self._env
+                )
+                # Its connections are kept for the next question; they end with this builder.
+                weakref.finalize(self, self._registry.close)
+            return self._registry
 
     def connect(self) -> Client:
         """Return a connection to the daemon; a context manager that closes it.
@@ -111,11 +114,33 @@ class BuildkitBuilder:
             DaemonError: No daemon, or it went away.
             SolveError: The build failed; the image under this name is as it was.
             FileChangedError: A file changed during the build; likewise.
+            SolveCanceledError: `cancel` was called.
         """
         is_pushed = bool(spec.registry) if push is None else push
         reference = Reference.parse(spec.image_name())
-        with self._turn(reference):
-            return self._build(spec, reference, is_pushed, force, on_status)
+        build = _UnderWay()
+        with self._lock:
+            self._under_way.add(build)
+        try:
+            with self._turn(reference):
+                return self._build(spec, reference, is_pushed, force, on_status, build)
+        except BuildkitSpecError as error:
+            if not build.is_cancelled:
+                raise
+            raise SolveCanceledError("the build was cancelled", code="CANCELLED") from error
+        finally:
+            with self._lock:
+                self._under_way.discard(build)
+
+    def cancel(self) -> None:
+        """End the builds that run now, here and on the daemon; later ones are not affected.
+
+        Called from another thread than theirs. They end with `SolveCanceledError`, soon after.
+        """
+        with self._lock:
+            builds = list(self._under_way)
+        for build in builds:
+            build.cancel()
 
     def _build(
         self,
@@ -124,6 +149,7 @@ class BuildkitBuilder:
         is_pushed: bool,
         force: bool,
         on_status: StatusCallback | None,
+        build: _UnderWay,
     ) -> BuildResult:
         clock = Stopwatch()
         if is_pushed and not force and not spec.is_forced:
@@ -145,7 +171,7 @@ class BuildkitBuilder:
 
         with clock.phase("connect"):
             client = self.connect()
-        with client:
+        with client, build.on(client):
             job = Job(client, spec, self._settings(), self.registry.logins, bases, self._env)
             return job.build(
                 reference,
@@ -196,3 +222,40 @@ class BuildkitBuilder:
             extra_indexes=indexes.extra,
             epoch_s=int(self._env.get("SOURCE_DATE_EPOCH") or 0),
         )
+
+
+class _UnderWay:
+    """A build that runs, as other threads see it.
+
+    Attributes:
+        is_cancelled: Whether it is to end.
+    """
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+
+    def cancel(self) -> None:
+        """End it: without its connection it goes no further, and the daemon stops it."""
+        with self._lock:
+            self.is_cancelled = True
+            if self._client is not None:
+                self._client.close()
+
+    @contextmanager
+    def on(self, client: Client) -> Iterator[None]:
+        """Run on a connection, if it is not to end already.
+
+        Raises:
+            SolveCanceledError: It is.
+        """
+        with self._lock:
+            if self.is_cancelled:
+                raise SolveCanceledError("the build was cancelled", code="CANCELLED")
+            self._client = client
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._client = None

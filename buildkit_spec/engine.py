@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from buildkit_spec.builder import BuildkitBuilder
 from buildkit_spec.errors import Problem, SpecValidationError
@@ -29,6 +30,14 @@ class Builder(Protocol):
         on_status: StatusCallback | None = None,
     ) -> BuildResult:
         """Build one spec; see `BuildkitBuilder.build`."""
+
+
+@runtime_checkable
+class CancellableBuilder(Builder, Protocol):
+    """A builder that can end what it builds."""
+
+    def cancel(self) -> None:
+        """End the builds that run now; called from another thread than theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,8 @@ class ImageBuildEngine:
     ) -> list[BuildResult | Exception]:
         """Build several specs at once, equal ones once.
 
-        One that fails does not stop the others.
+        One that fails does not stop the others. Ctrl-C stops all of them: each builder that is a
+        `CancellableBuilder` is told to end its builds.
 
         Args:
             specs: What to build.
@@ -125,8 +135,21 @@ class ImageBuildEngine:
             from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
-                outcomes = dict(zip(distinct, pool.map(attempt, distinct), strict=True))
+                try:
+                    outcomes = dict(zip(distinct, pool.map(attempt, distinct), strict=True))
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    cls._cancel(distinct)
+                    raise
         return [outcomes[spec] for spec in specs]
+
+    @classmethod
+    def _cancel(cls, specs: Iterable[ImageSpec]) -> None:
+        for spec in specs:
+            with suppress(SpecValidationError):  # nobody builds that one
+                builder = cls.builder_for(spec)
+                if isinstance(builder, CancellableBuilder):
+                    builder.cancel()
 
 
 def build(

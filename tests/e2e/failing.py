@@ -107,18 +107,24 @@ def write_yaml(path: Path, spec: ImageSpec) -> Path:
     return path
 
 
+@contextlib.contextmanager
 def begin_cli(
     *args: str | Path, env: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
-) -> subprocess.Popen[str]:
-    """Start ``buildkit-spec`` in a process group of its own."""
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[str]]:
+    """Start ``buildkit-spec``; it is killed if it still runs in the end."""
+    process = subprocess.Popen(
         [*prefix, sys.executable, "-m", "buildkit_spec", *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **(env or {})},
-        start_new_session=True,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def cli(
@@ -178,7 +184,7 @@ class ThrowawayEngine:
         programs = self._programs
         path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
         log = self.home / "dockerd.log"
-        with log.open("ab") as output:
+        with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [programs / "usr/sbin/dockerd", "--config-file", self.home / "daemon.json"],
                 env={

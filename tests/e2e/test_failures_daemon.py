@@ -1,0 +1,240 @@
+"""A daemon that is absent, dies or is cut off, and builds that are broken off: nothing goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MakeSpec
+from failing import (
+    LongStep,
+    ThrowawayEngine,
+    begin_cli,
+    cli,
+    digest_of,
+    image_kept,
+    throwaway_engine,
+    write_yaml,
+)
+from forwarder import Forwarder
+
+from buildkit_spec import BuildkitBuilder, ImageSpec
+from buildkit_spec.client import Address, BuildOutput, Client, Gateway
+from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
+
+
+@pytest.fixture(name="engine")
+def _engine() -> Iterator[ThrowawayEngine]:
+    with throwaway_engine() as engine:
+        yield engine
+
+
+class BuildInBackground:
+    """A build on a thread, and how it ended."""
+
+    def __init__(self, builder: BuildkitBuilder, spec: ImageSpec) -> None:
+        self.error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(builder, spec))
+        self._thread.start()
+
+    def _run(self, builder: BuildkitBuilder, spec: ImageSpec) -> None:
+        try:
+            builder.build(spec, force=True)
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            self.error = error
+
+    def wait(self) -> Exception | None:
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        return self.error
+
+
+def test_killed_daemon_ends_the_build_at_once(engine: ThrowawayEngine, spec: MakeSpec) -> None:
+    """SIGKILL in the middle of a step: the error says that the connection broke, and to where."""
+    step = LongStep()
+    made = spec(commands=[step.command], builder_options={"network": "none"})
+    before = set(threading.enumerate())
+
+    with image_kept(made):
+        build = BuildInBackground(BuildkitBuilder(engine.address), made)
+        step.await_begin()
+        engine.kill()
+        error = build.wait()
+
+    assert type(error) is ConnectionFailedError
+    assert error.address == engine.address
+    assert error.message.startswith(f"the connection to {engine.address} broke: ")
+    assert "is the daemon still running" in error.remedy
+    assert set(threading.enumerate()) <= before
+
+
+def test_daemon_that_comes_back_builds_again(engine: ThrowawayEngine, spec: MakeSpec) -> None:
+    """The same builder goes on with a daemon that was killed and started anew."""
+    builder = BuildkitBuilder(engine.address)
+    step = LongStep()
+    options = {"network": "none"}
+    build = BuildInBackground(builder, spec(commands=[step.command], builder_options=options))
+    step.await_begin()
+    engine.kill()
+    assert isinstance(build.wait(), ConnectionFailedError)
+
+    engine.start()
+    made = spec(commands=["echo again"], builder_options=options)
+    result = builder.build(made)
+
+    assert digest_of(made) == result.digest
+
+
+def test_killed_daemon_ends_the_command_line_with_3(
+    engine: ThrowawayEngine, spec: MakeSpec, tmp_path: Path
+) -> None:
+    """The command line says which daemon went away, and exits with 3."""
+    step = LongStep()
+    made = spec(commands=[step.command], builder_options={"network": "none"})
+    file = write_yaml(tmp_path / "i.yaml", made)
+
+    with begin_cli("build", file, "--addr", engine.address, "--progress", "plain") as process:
+        step.await_begin()
+        engine.kill()
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert f"the connection to {engine.address} broke" in err
+    assert "Traceback" not in err
+
+
+def test_cut_connection_ends_the_build_here_and_there(buildkit_host: str, spec: MakeSpec) -> None:
+    """A cable that is pulled: an error here, and the daemon stops the step."""
+    step = LongStep()
+    made = spec(commands=[step.command])
+    path = Address.parse(buildkit_host).path
+
+    with Forwarder(path) as line, image_kept(made):
+        address = f"docker://tcp://127.0.0.1:{line.port}"
+        build = BuildInBackground(BuildkitBuilder(address), made)
+        step.await_begin()
+        line.cut()
+        error = build.wait()
+
+    assert type(error) is ConnectionFailedError
+    assert error.address == address
+    step.await_end()
+
+
+def test_absent_daemon_ends_the_command_line_with_3(spec: MakeSpec, tmp_path: Path) -> None:
+    """No daemon is set and none is there: three commands that would fix it."""
+    file = write_yaml(tmp_path / "i.yaml", spec())
+    env = {"BUILDKIT_HOST": "", "DOCKER_HOST": "", "DOCKER_CONTEXT": "", "HOME": str(tmp_path)}
+    env |= {"XDG_RUNTIME_DIR": "", "DOCKER_CONFIG": str(tmp_path)}
+    # Where this machine has daemons at the usual places, they are out of sight in here.
+    hidden = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /run && exec "$0" "$@"')
+
+    done = cli("build", file, env=env, prefix=hidden)
+
+    assert done.returncode == 3
+    for way in ("systemctl start docker", "sudo buildkitd", "export BUILDKIT_HOST="):
+        assert way in done.stderr
+    assert "/run/buildkit/buildkitd.sock (no such file or directory)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_address_ends_the_command_line_with_3(spec: MakeSpec, tmp_path: Path) -> None:
+    """An address where nothing listens is named, with what to do."""
+    file = write_yaml(tmp_path / "i.yaml", spec())
+
+    done = cli("build", file, "--addr", f"unix://{tmp_path}/none.sock")
+
+    assert done.returncode == 3
+    assert f"cannot reach unix://{tmp_path}/none.sock: there is no such socket" in done.stderr
+
+
+def test_interrupt_ends_the_command_line_with_130_and_the_step(
+    spec: MakeSpec, tmp_path: Path
+) -> None:
+    """Ctrl-C: exit code 130, nothing pushed, and the step is gone on the daemon."""
+    step = LongStep()
+    made = spec(commands=[step.command])
+    file = write_yaml(tmp_path / "i.yaml", made)
+
+    with image_kept(made):
+        with begin_cli("build", file, "--force", "--progress", "plain") as process:
+            step.await_begin()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        step.await_end()
+
+    assert process.returncode == 130
+    assert "interrupted: nothing was pushed" in err
+    assert "Traceback" not in err
+
+
+def test_interrupt_ends_every_build_of_several(spec: MakeSpec, tmp_path: Path) -> None:
+    """Ctrl-C with two images on their way: both steps are gone on the daemon."""
+    steps = [LongStep(), LongStep()]
+    specs = [spec(name=f"i{index}", commands=[s.command]) for index, s in enumerate(steps)]
+    files = [write_yaml(tmp_path / f"{made.name}.yaml", made) for made in specs]
+
+    with begin_cli("build", *files, "--progress", "plain") as process:
+        for step in steps:
+            step.await_begin()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    for step in steps:
+        step.await_end()
+
+    assert process.returncode == 130
+    assert "interrupted: nothing was pushed" in err
+    assert "Traceback" not in err
+    assert [digest_of(made) for made in specs] == [None, None]
+
+
+def test_cancelled_builder_ends_all_its_builds(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """Cancelling from another thread ends every build there and here; later ones are not hit."""
+    steps = [LongStep(), LongStep()]
+    builds = [
+        BuildInBackground(builder, spec(name=f"i{index}", commands=[step.command]))
+        for index, step in enumerate(steps)
+    ]
+    for step in steps:
+        step.await_begin()
+
+    builder.cancel()
+
+    assert [type(build.wait()) for build in builds] == [SolveCanceledError] * 2
+    for step in steps:
+        step.await_end()
+    made = spec(commands=["true"])
+    assert digest_of(made) is None
+    assert digest_of(made) != builder.build(made).digest
+
+
+def test_error_of_our_own_stops_what_the_daemon_does(buildkit_host: str, base_image: str) -> None:
+    """An error between the steps of a build ends the steps that run on the daemon."""
+    from graphs import step as shell_step
+
+    step = LongStep()
+    asked = threading.Event()
+
+    class Ours(Exception):
+        pass
+
+    def run(gateway: Gateway) -> BuildOutput:
+        def evaluate() -> None:
+            asked.set()
+            with contextlib.suppress(Exception):
+                gateway.solve(shell_step(base_image, step.command), evaluate=True)
+
+        worker = threading.Thread(target=evaluate)
+        worker.start()
+        step.await_begin()
+        raise Ours
+
+    with Client(Address.parse(buildkit_host)) as client, pytest.raises(Ours):
+        client.build(run)
+
+    step.await_end()
+    assert asked.is_set()
