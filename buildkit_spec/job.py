@@ -163,7 +163,10 @@ class Job:
             was_pushed=is_pushed,
             timings_s=clock.seconds,
             steps=tuple(
-                StepResult(step.name, step.is_cached, step.duration_s) for step in self._model.steps
+                StepResult(step.name, step.is_cached, step.duration_s)
+                for step in self._model.steps
+                # What has no inputs is a source: it is looked at in every build.
+                if step.has_inputs and not step.is_internal
             ),
             address=str(self._client.address),
         )

@@ -7,7 +7,6 @@ import os
 import click
 
 from buildkit_spec.cli.options import address_option
-from buildkit_spec.cli.sizes import size_text
 
 
 @click.command()
@@ -16,6 +15,7 @@ from buildkit_spec.cli.sizes import size_text
 def command(address: str | None, filters: tuple[str, ...]) -> None:
     """Show what the daemon's build cache holds, the largest first."""
     from buildkit_spec.client import Client, find_address
+    from buildkit_spec.progress.text import size_text
 
     found, _ = find_address(address, os.environ)
     with Client(found) as client:

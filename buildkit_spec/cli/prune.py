@@ -7,7 +7,6 @@ import os
 import click
 
 from buildkit_spec.cli.options import address_option
-from buildkit_spec.cli.sizes import size_text
 
 
 @click.command(
@@ -23,6 +22,7 @@ Examples:
 def command(address: str | None, filters: tuple[str, ...], is_all: bool, keep_hours: float) -> None:
     """Remove what the build cache does not need."""
     from buildkit_spec.client import Client, find_address
+    from buildkit_spec.progress.text import size_text
 
     found, _ = find_address(address, os.environ)
     count = freed = 0

@@ -21,9 +21,9 @@ def print_result(result: BuildResult, stream: TextIO, *, is_quiet: bool) -> None
     cached = len(result.cached_steps)
     verb = "built and pushed" if result.was_pushed else "built"
     phases = ", ".join(f"{name} {value:.1f}" for name, value in result.timings_s.items())
-    cached_text = f"all {steps} steps cached" if cached == steps else f"{cached} of {steps} cached"
+    told = f"all {steps} steps cached" if cached == steps else f"{cached} of {steps} steps cached"
     print(f"{verb} {result.reference.familiar}", file=stream)
-    print(f"  {seconds:.1f} s ({phases}); {cached_text}", file=stream)
+    print(f"  {seconds:.1f} s ({phases}); {told}", file=stream)
     if result.was_pushed:
         print(f"  docker pull {result.reference.familiar}", file=stream)
 

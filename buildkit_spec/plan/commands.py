@@ -30,6 +30,6 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
         state,
         ["/bin/sh", "-c", command],
         name=context.name(f"commands[{index}]", short),
-        env={**context.config.env, **(spec.env or {})},
+        env={**context.config.env, **dict(sorted((spec.env or {}).items()))},
         mounts=mounts,
     )

@@ -18,13 +18,11 @@ from buildkit_spec.plan.settings import RUN_DIR, Settings
 from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, requirement_files
+from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.values import Platform, Reference
 
 WORKDIR = "/root"
 """Where files go and where the container starts, as in Flyte's own images."""
-
-IMAGE_ID_VARIABLE = "_F_IMG_ID"
-"""Set in the image to the spec's id; ``ImageSpec.is_container`` reads it."""
 
 _PROBE_DIR = f"{RUN_DIR}/probe"
 
@@ -177,7 +175,9 @@ def _stages(context: Context, base: Stage) -> Iterator[Stage]:
 
 def _final_config(context: Context) -> ImageConfig:
     spec, options = context.spec, context.spec.builder_options
-    env = {"PYTHONPATH": WORKDIR, **(spec.env or {}), IMAGE_ID_VARIABLE: spec.id}
+    # Sorted: the tag does not tell one order from another, so the image must not either.
+    given = dict(sorted((spec.env or {}).items()))
+    env = {"PYTHONPATH": WORKDIR, **given, IMAGE_ID: spec.id}
     config = context.config.with_env(env)
     if spec.entrypoint is not None:
         config = config.with_entrypoint(spec.entrypoint)

@@ -37,7 +37,7 @@ class BuildResult:
         was_built: False when the image was in the registry already and nothing was done.
         was_pushed: Whether it was pushed now.
         timings_s: Seconds by phase: ``check``, ``connect``, ``plan``, ``build``, ``export``.
-        steps: Every step of the build in the order they began.
+        steps: The steps of the build in the order they began; sources and exports left out.
         address: The daemon that built it; empty when nothing was built.
     """
 
