@@ -1,0 +1,128 @@
+"""Logins are answered so that passwords stay here wherever the daemon can do without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from session_peer import Served
+
+from buildkit_spec._pb import auth as pb
+from buildkit_spec.errors import RegistryAuthError
+from buildkit_spec.session import Auth
+from buildkit_spec.values import BearerToken, Credentials
+
+
+class FixedLogins:
+    """One host with a password, one with an identity token, one whose helper fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str, tuple[str, ...], str]] = []
+
+    def credentials(self, host: str) -> Credentials | None:
+        if host == "broken.test":
+            raise RegistryAuthError("the credential helper failed: locked")
+        known = {
+            "password.test": Credentials("me", "secret"),
+            "identity.test": Credentials("me", identity_token="refresh"),
+        }
+        return known.get(host)
+
+    def fetch_token(
+        self,
+        *,
+        host: str,
+        realm: str,
+        service: str,
+        scopes: Sequence[str],
+        client_id: str,
+        credentials: Credentials | None,
+    ) -> BearerToken:
+        self.asked.append((host, realm, service, tuple(scopes), client_id))
+        assert credentials == self.credentials(host)
+        return BearerToken("token", 300, 1_700_000_000)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("password.test", ("me", "secret")),
+        ("identity.test", ("", "refresh")),
+        ("unknown.test", ("", "")),
+    ],
+)
+def test_credentials_are_those_of_the_host(
+    serve: Callable[..., Served], host: str, expected: tuple[str, str]
+) -> None:
+    """An identity token goes without a user; a host without a login is anonymous."""
+    served = serve(Auth(FixedLogins()))
+    answer = served.unary(pb.Auth.Credentials, pb.CredentialsRequest(Host=host))
+
+    assert (answer.Username, answer.Secret) == expected
+
+
+def test_login_that_cannot_be_told_is_an_error_of_the_session(
+    serve: Callable[..., Served],
+) -> None:
+    """The daemon is told, and the builder finds the cause."""
+    served = serve(Auth(FixedLogins()))
+
+    with pytest.raises(grpc.RpcError, match="credential helper failed"):
+        served.unary(pb.Auth.Credentials, pb.CredentialsRequest(Host="broken.test"))
+
+    assert isinstance(served.failures[0], RegistryAuthError)
+
+
+def test_token_is_fetched_here(serve: Callable[..., Served]) -> None:
+    """The daemon names realm and scopes, and gets a token instead of a password."""
+    logins = FixedLogins()
+    request = pb.FetchTokenRequest(
+        ClientID="daemon",
+        Host="password.test",
+        Realm="https://auth.test/token",
+        Service="registry",
+        Scopes=["repository:a/b:pull"],
+    )
+    answer = serve(Auth(logins)).unary(pb.Auth.FetchToken, request)
+
+    assert (answer.Token, answer.ExpiresIn, answer.IssuedAt) == ("token", 300, 1_700_000_000)
+    assert logins.asked == [
+        (
+            "password.test",
+            "https://auth.test/token",
+            "registry",
+            ("repository:a/b:pull",),
+            "daemon",
+        )
+    ]
+
+
+def _authority(served: Served, host: str, salt: bytes) -> bytes:
+    request = pb.GetTokenAuthorityRequest(Host=host, Salt=salt)
+    key: bytes = served.unary(pb.Auth.GetTokenAuthority, request).PublicKey
+    return key
+
+
+def test_authority_signs_with_the_key_it_gave(serve: Callable[..., Served]) -> None:
+    """The answer is the signature and then the payload; the key verifies it."""
+    served = serve(Auth(FixedLogins()))
+    key = _authority(served, "password.test", b"salt")
+    request = pb.VerifyTokenAuthorityRequest(
+        Host="password.test", Payload=b"challenge", Salt=b"salt"
+    )
+    signed = served.unary(pb.Auth.VerifyTokenAuthority, request).Signed
+
+    Ed25519PublicKey.from_public_bytes(key).verify(signed[:64], b"challenge")
+    assert signed[64:] == b"challenge"
+
+
+def test_authority_of_a_login_is_this_process_own(serve: Callable[..., Served]) -> None:
+    """Two processes share tokens of anonymous hosts only."""
+    first, second = serve(Auth(FixedLogins())), serve(Auth(FixedLogins()))
+
+    assert _authority(first, "unknown.test", b"s") == _authority(second, "unknown.test", b"s")
+    assert _authority(first, "password.test", b"s") == _authority(first, "password.test", b"s")
+    assert _authority(first, "password.test", b"s") != _authority(second, "password.test", b"s")
+    assert _authority(first, "password.test", b"s") != _authority(first, "password.test", b"t")
