@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from buildkit_spec.client import BuildOutput, Client, Gateway, image_exporter
@@ -206,7 +206,8 @@ class Job:
         ]
         if served.has_ssh:
             attachables.append(SSHForward({"default": self._env.get("SSH_AUTH_SOCK", "")}))
-        return Session(attachables, name=self._spec.name, shared_key=_machine_key())
+        roots = [selection.root for selection in served.directories.values()]
+        return Session(attachables, name=self._spec.name, shared_key=_shared_key(roots))
 
     def _directories(self, served: Served) -> dict[str, SharedDir]:
         shared = {
@@ -245,11 +246,13 @@ class GatewayQuestions:
         return self._gateway.llb_caps.supports(capability)
 
 
-def _machine_key() -> str:
-    """Return a key that is the same for every build of this user here.
+def _shared_key(roots: Iterable[Path]) -> str:
+    """Return a key that is the same for every build of the same folders of this user here.
 
-    The daemon keeps the last transfer of each local source under it, so that only what changed
-    since is sent. Source: ``source/local/source.go``.
+    The daemon keeps the last transfer of each local source under it, and asks only for what has
+    another size or time since. So two folders must never share a key: files of the same size and
+    time are common where times are set, as in archives and checkouts of a commit's date.
+    Source: ``source/local/source.go``.
     """
-    place = f"{socket.gethostname()}\0{Path.home()}"
-    return hashlib.sha256(place.encode()).hexdigest()
+    place = "\0".join([socket.gethostname(), str(Path.home()), *map(str, roots)])
+    return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()

@@ -21,7 +21,7 @@ from registries import RunningRegistry, push_image
 
 from buildkit_spec import BuildkitBuilder, BuildkitSpecError, ImageSpec
 from buildkit_spec.registry import Logins, Registry
-from buildkit_spec.values import Digest, Reference
+from buildkit_spec.values import Digest, Reference, StatusCallback
 
 _E = TypeVar("_E", bound=BuildkitSpecError)
 
@@ -43,10 +43,11 @@ def unique() -> str:
 # --- what must stay as it was ------------------------------------------------------------------
 
 
-def digest_of(spec: ImageSpec) -> Digest | None:
+def digest_of(spec: ImageSpec | Reference) -> Digest | None:
     """What a registry without login has under the spec's name."""
+    reference = spec if isinstance(spec, Reference) else Reference.parse(spec.image_name())
     with Registry(Logins({})) as registry:
-        return registry.digest(Reference.parse(spec.image_name()))
+        return registry.digest(reference)
 
 
 @contextlib.contextmanager
@@ -56,14 +57,19 @@ def image_kept(spec: ImageSpec) -> Iterator[None]:
     host = RunningRegistry(reference.registry, Path())
     before = push_image(host, reference.repository, str(reference.tag), labels={"v": unique()})
     yield
-    assert str(digest_of(spec)) == before
+    assert str(digest_of(reference)) == before
 
 
-def fails(builder: BuildkitBuilder, spec: ImageSpec, kind: type[_E]) -> _E:
+def fails(
+    builder: BuildkitBuilder,
+    spec: ImageSpec,
+    kind: type[_E],
+    on_status: StatusCallback | None = None,
+) -> _E:
     """Build a spec anew, which must fail in this way and leave image and process as they were."""
     threads = set(threading.enumerate())
     with image_kept(spec), pytest.raises(kind) as caught:
-        builder.build(spec, force=True)
+        builder.build(spec, force=True, on_status=on_status)
     assert type(caught.value) is kind
     assert "\n" not in caught.value.message
     assert set(threading.enumerate()) <= threads
@@ -184,6 +190,8 @@ class ThrowawayEngine:
         programs = self._programs
         path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
         log = self.home / "dockerd.log"
+        for stale in self.home.glob("**/*.pid"):
+            stale.unlink()
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [programs / "usr/sbin/dockerd", "--config-file", self.home / "daemon.json"],
