@@ -8,16 +8,27 @@ import click
 
 from buildkit_spec.cli.options import address_option
 
+_TELLING = ("mergeop", "diffop", "exec.secretenv")
+"""Capabilities that change how a build is laid out."""
+
 
 @click.command()
 @address_option
 def command(address: str | None) -> None:
-    """Show the daemon: address and why that one, version, workers, platforms."""
-    from buildkit_spec.client import Client, find_address
+    """Show the daemon: address and why that one, version, workers, platforms, capabilities."""
+    from buildkit_spec.client import BuildOutput, Capabilities, Client, Gateway, find_address
+    from buildkit_spec.values import Platform
+
+    told: list[Capabilities] = []
+
+    def ask(gateway: Gateway) -> BuildOutput:
+        told.append(gateway.llb_caps)
+        return BuildOutput({Platform("linux", "amd64"): None})
 
     found, why = find_address(address, os.environ)
     with Client(found) as client:
         daemon = client.info()
+        client.build(ask)
         click.echo(f"address:   {found} ({why})")
         click.echo(f"daemon:    {daemon.package} {daemon.version}".rstrip())
         for worker in client.workers():
@@ -25,3 +36,5 @@ def command(address: str | None) -> None:
             click.echo(f"  platforms: {', '.join(map(str, worker.platforms))}")
             for key, value in sorted(worker.labels.items()):
                 click.echo(f"  {key}: {value}")
+    for name in _TELLING:
+        click.echo(f"{name + ':':16} {'yes' if told[0].supports(name) else 'no'}")
