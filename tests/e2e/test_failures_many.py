@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import threading
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -27,10 +29,19 @@ def tree(folder: Path) -> dict[str, str]:
     }
 
 
+def layers_of(result: BuildResult) -> tuple[str, ...]:
+    """Digests of an image's layers, the lowest first."""
+    reference = result.reference
+    url = f"http://{reference.registry}/v2/{reference.repository}/manifests/{result.digest}"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+        return tuple(layer["digest"] for layer in json.load(answer)["layers"])
+
+
 def test_context_of_20_000_files_arrives_whole(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
 ) -> None:
-    """Each of 20 000 files is in the image with its content; after an edit, the edited one too."""
+    """Each of 20 000 files is in the image, with its content, and nothing else is."""
     source = tmp_path / "source"
     made = spec(base_image="scratch", source_root=str(source))
     noise = random.Random(20_000)
@@ -40,16 +51,11 @@ def test_context_of_20_000_files_arrives_whole(
             content = noise.randbytes(noise.randrange(2000))
             (source / f"d{folder}" / f"f{number}.bin").write_bytes(content)
 
-    first = tree(pulled(builder.build(made)).path("/root"))
-    assert first == tree(source)
-    assert len(first) == 20_000
+    image = pulled(builder.build(made))
 
-    (source / "d7/f7.bin").write_bytes(b"edited")
-    (source / "d8/f8.bin").unlink()
-    (source / "d9/new.bin").write_bytes(b"new")
-    second = tree(pulled(builder.build(made)).path("/root"))
-    assert second == tree(source)
-    assert second != first
+    found = tree(image.path("/root"))
+    assert len(found) == 20_000
+    assert found == tree(source)
 
 
 def test_builds_at_once_get_their_own_files(
@@ -121,10 +127,7 @@ def test_file_that_changes_during_the_build_leaves_the_old_image(
 
 
 def test_base_that_is_a_spec_is_built_once_for_all_at_once(
-    builder: BuildkitBuilder,
-    spec: MakeSpec,
-    pulled: Pulled,
-    monkeypatch: pytest.MonkeyPatch,
+    builder: BuildkitBuilder, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Specs that share a base build it once, even with no cache, and get its layers."""
     monkeypatch.setattr(ImageBuildEngine, "_builders", {})
@@ -134,13 +137,13 @@ def test_base_that_is_a_spec_is_built_once_for_all_at_once(
         commands=["cat /proc/sys/kernel/random/uuid > /etc/drawn"],
         builder_options={"no_cache": True},
     )
-    specs = [spec(name=f"i{index}", base_image=base, commands=["true"]) for index in range(3)]
+    specs = [spec(name=f"i{index}", base_image=base, commands=["echo > /x"]) for index in range(3)]
 
     outcomes = ImageBuildEngine.build_many(specs)
 
-    images = [pulled(one) for one in outcomes if isinstance(one, BuildResult)]
-    assert len(images) == 3
-    assert len({image.path("/etc/drawn").read_text() for image in images}) == 1
+    layers = [layers_of(one) for one in outcomes if isinstance(one, BuildResult)]
+    assert len(layers) == 3
+    assert len({one[:-1] for one in layers}) == 1
 
 
 def test_base_that_is_a_spec_and_fails_fails_what_stands_on_it(
