@@ -19,7 +19,7 @@ from buildkit_spec._pb import control as pb
 from buildkit_spec._pb import rpc
 from buildkit_spec.client._calls import CALL_ERRORS, CallGroup, begin, cancel
 from buildkit_spec.client._errors import translate
-from buildkit_spec.client._failure import status_of, take_apart
+from buildkit_spec.client._failure import one_line, status_of, take_apart
 from buildkit_spec.client._journal import Journal
 from buildkit_spec.client._watcher import Watcher
 from buildkit_spec.client.address import Address
@@ -148,9 +148,8 @@ class GatewayBuild:
             response = self._converse(run, gateway, solve, order)
         except BaseException as error:
             # Ctrl-C goes straight to cancelling: the daemon then stops the build.
-            if isinstance(error, Exception) and not solve.done():
-                _tell(gateway, solve, error)
-            cause = self._failure_of(solve, order)
+            told = _tell(gateway, solve, error) if isinstance(error, Exception) else ""
+            cause = self._failure_of(solve, order, told)
             cancel(solve)
             watcher.finish()
             best = watcher.failure or self._best(error, cause)
@@ -178,11 +177,11 @@ class GatewayBuild:
             raise translate(error, self._address, timeout_s=order.timeout_s) from error
 
     def _failure_of(
-        self, solve: grpc.CallFuture[pb.SolveResponse], order: BuildOrder
+        self, solve: grpc.CallFuture[pb.SolveResponse], order: BuildOrder, told: str
     ) -> BuildkitSpecError | None:
-        """Return what the build itself failed with, when it is over and did."""
+        """Return what the build itself failed with, when it did and it is not what we told it."""
         error = solve.exception() if solve.done() and not solve.cancelled() else None
-        if error is None:
+        if error is None or (told and told in take_apart(error).message):
             return None
         failure = translate(error, self._address, timeout_s=order.timeout_s)
         failure.__cause__ = error
@@ -223,8 +222,14 @@ def _end_with(solve: grpc.Future[pb.SolveResponse], calls: CallGroup) -> None:
         calls.end()
 
 
-def _tell(gateway: Gateway, solve: grpc.CallFuture[pb.SolveResponse], error: Exception) -> None:
-    """End the build with the error, so that the daemon's history holds it, with its details."""
+def _tell(gateway: Gateway, solve: grpc.CallFuture[pb.SolveResponse], error: Exception) -> str:
+    """End the build with the error, so that the daemon's history holds it, with its details.
+
+    Returns:
+        What the daemon was told; empty when the build was over before.
+    """
+    if solve.done():
+        return ""
     status = status_of(error.__cause__)
     if status is None:
         message = error.message if isinstance(error, BuildkitSpecError) else str(error)
@@ -232,3 +237,4 @@ def _tell(gateway: Gateway, solve: grpc.CallFuture[pb.SolveResponse], error: Exc
     with contextlib.suppress(*CALL_ERRORS, grpc.FutureTimeoutError, BuildkitSpecError):
         gateway.fail(status)
         solve.result(timeout=_WIND_UP_S)
+    return one_line(status.message)

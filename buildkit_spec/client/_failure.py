@@ -61,7 +61,7 @@ def take_apart(error: Exception) -> Failure:
         exit_code = found[1]
     return Failure(
         error.code().name,
-        redact(" ".join(text.split())),
+        one_line(text),
         vertex=str(details.get("errdefs.Vertex", {}).get("digest", "")),
         exit_code=None if exit_code is None else int(exit_code),
         source=_place(details.get("errdefs.Source", {})),
@@ -82,9 +82,9 @@ def status_of(error: object) -> rpc.Status | None:
     return None
 
 
-def redact(text: str) -> str:
-    """Return the text with ``***`` for logins in addresses and tokens in queries."""
-    return _TOKEN.sub(r"\1***", _LOGIN.sub("//***@", text))
+def one_line(text: str) -> str:
+    """Return the text on one line, with ``***`` for logins in addresses and tokens in queries."""
+    return _TOKEN.sub(r"\1***", _LOGIN.sub("//***@", " ".join(text.split())))
 
 
 def _details(status: rpc.Status | None) -> dict[str, dict[str, Any]]:

@@ -70,7 +70,7 @@ def _explain(address: Address, error: OSError) -> tuple[str, str]:
 
 def _group_remedy(address: Address) -> str:
     group = ""
-    with contextlib.suppress(OSError, KeyError):
+    with contextlib.suppress(OSError, KeyError, NotImplementedError):
         group = Path(address.path).group()
     if group and group != "root":
         return f"sudo usermod -aG {group} $USER, and log in again"

@@ -1,0 +1,126 @@
+"""Addresses of daemons."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildkit_spec.client import Address
+from buildkit_spec.errors import InvalidAddressError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "shown"),
+    [
+        ("unix:///run/b.sock", Address("unix", "/run/b.sock"), "unix:///run/b.sock"),
+        ("unix:///with space/b", Address("unix", "/with space/b"), "unix:///with space/b"),
+        ("tcp://builder:99", Address("tcp", host="builder", port=99), "tcp://builder:99"),
+        ("tcp://builder", Address("tcp", host="builder", port=1234), "tcp://builder:1234"),
+        ("tcp://builder:99/", Address("tcp", host="builder", port=99), "tcp://builder:99"),
+        ("tcp://[::1]:99", Address("tcp", host="::1", port=99), "tcp://[::1]:99"),
+        (" tcp://builder:99\n", Address("tcp", host="builder", port=99), "tcp://builder:99"),
+        ("docker://", Address("docker"), "docker://"),
+        ("docker:///d.sock", Address("docker", "/d.sock"), "docker:///d.sock"),
+        ("docker://unix:///d.sock", Address("docker", "/d.sock"), "docker:///d.sock"),
+        (
+            "docker://tcp://engine:7",
+            Address("docker", host="engine", port=7),
+            "docker://tcp://engine:7",
+        ),
+        (
+            "docker://engine",
+            Address("docker", host="engine", port=2375),
+            "docker://tcp://engine:2375",
+        ),
+    ],
+)
+def test_address_is_parsed(text: str, expected: Address, shown: str) -> None:
+    """Every form of an address is read, and shown in its one full form."""
+    address = Address.parse(text)
+
+    assert address == expected
+    assert str(address) == shown
+    assert Address.parse(shown) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "must begin with unix://, tcp://, docker://"),
+        ("/run/b.sock", "must begin with"),
+        ("builder:1234", "must begin with"),
+        ("ssh://builder", "must begin with"),
+        ("npipe:////./pipe/docker", "must begin with"),
+        ("unix://", "must be absolute"),
+        ("unix://run/b.sock", "must be absolute"),
+        ("tcp://", "must be host:port"),
+        ("tcp://:1234", "must be host:port"),
+        ("tcp://builder:99999", "port up to 65535"),
+        ("tcp://builder:http", "port up to 65535"),
+        ("tcp://builder:1/path", "must be host:port"),
+        ("tcp://builder:1?x=1", "must be host:port"),
+        ("tcp://[::1", "must be host:port"),
+        ("docker://ssh://builder", "takes a unix:// or tcp://"),
+    ],
+)
+def test_address_of_another_form_is_refused(text: str, rule: str) -> None:
+    """What is no address is refused, with the rule it breaks."""
+    with pytest.raises(InvalidAddressError) as caught:
+        Address.parse(text)
+
+    assert rule in caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "text", ["tcp://ada:s3cret@builder:1", "ssh://ada:s3cret@b", "docker://tcp://ada:s3cret@b"]
+)
+def test_address_error_holds_no_password(text: str) -> None:
+    """A login in an address is refused, and its password is not repeated."""
+    with pytest.raises(InvalidAddressError) as caught:
+        Address.parse(text)
+
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_loopback"),
+    [
+        ("unix:///run/b.sock", True),
+        ("docker://", True),
+        ("tcp://localhost:1", True),
+        ("tcp://127.0.0.9:1", True),
+        ("tcp://[::1]:1", True),
+        ("tcp://10.0.0.1:1", False),
+        ("docker://tcp://engine:1", False),
+        ("tcp://localhost.example:1", False),
+    ],
+)
+def test_address_knows_whether_it_leaves_the_machine(text: str, is_loopback: bool) -> None:
+    """Sockets and loopback stay on the machine; names other than localhost may not."""
+    assert Address.parse(text).is_loopback is is_loopback
+
+
+_HOSTS = st.text(string.ascii_lowercase + string.digits + "-.", min_size=1, max_size=30)
+
+
+@given(st.sampled_from(["tcp", "docker"]), _HOSTS, st.integers(1, 65535))
+def test_address_of_a_host_survives_being_shown(scheme: str, host: str, port: int) -> None:
+    """Reading what an address shows gives the address again."""
+    address = Address(scheme, host=host, port=port)
+
+    assert Address.parse(str(address)) == address
+
+
+@given(st.text(max_size=40))
+def test_address_of_any_text_is_read_or_refused(text: str) -> None:
+    """Any text is an address or an error of ours."""
+    for prefix in ("", "tcp://", "unix://", "docker://"):
+        try:
+            address = Address.parse(prefix + text)
+        except InvalidAddressError:
+            continue
+
+        assert Address.parse(str(address)) == address
