@@ -6,6 +6,7 @@ from buildkit_spec.session._call import Attachable, Call, Handler, StatusError
 from buildkit_spec.session._session import Session
 from buildkit_spec.session.auth import Auth, Logins
 from buildkit_spec.session.files import FileSync, SharedDir
+from buildkit_spec.session.filesend import FileSend
 from buildkit_spec.session.health import Health
 from buildkit_spec.session.secrets import Secrets
 from buildkit_spec.session.ssh import SSHForward
@@ -14,6 +15,7 @@ __all__ = [
     "Attachable",
     "Auth",
     "Call",
+    "FileSend",
     "FileSync",
     "Handler",
     "Health",

@@ -1,0 +1,61 @@
+"""Results of a build that come back to us as one stream of bytes: oci, docker and tar exports.
+
+Source: ``session/filesync/filesync.go`` ``SyncTarget``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from buildkit_spec._pb import filesync as pb
+from buildkit_spec._pb._method import Method
+from buildkit_spec.errors import SessionError
+from buildkit_spec.session._call import NOT_FOUND, Call, Handler, StatusError
+
+_EXPORTER_HEADER = "buildkit-attachable-exporter-id"
+_METADATA_PREFIX = "exporter-md-"
+
+Target = Callable[[Mapping[str, str]], BinaryIO]
+"""Opens the file that a result goes to, given what the exporter says of it, such as
+``containerimage.digest``. The file is buffered; raises OSError when it cannot be opened."""
+
+
+class FileSend:
+    """Answers ``moby.filesync.v1.FileSend`` for exporters that send bytes, not ``local``.
+
+    Each file is closed when its stream ends. It is complete only if the build then succeeds.
+
+    Args:
+        targets: What opens the file of each exporter, by the exporter's index in the build.
+    """
+
+    def __init__(self, targets: Mapping[int, Target]) -> None:
+        self._targets = {str(index): target for index, target in targets.items()}
+
+    def methods(self) -> Mapping[Method[Any, Any], Handler]:
+        """See `Attachable.methods`."""
+        return {pb.FileSend.DiffCopy: self._write}
+
+    def _write(self, call: Call[pb.BytesMessage, pb.BytesMessage]) -> None:
+        # Daemons that know one exporter only do not number it.
+        index = call.metadata.get(_EXPORTER_HEADER, ("0",))[0]
+        target = self._targets.get(index)
+        if target is None:
+            raise StatusError(NOT_FOUND, f"nothing takes the result of exporter {index}")
+        said = {
+            name.removeprefix(_METADATA_PREFIX): ",".join(values)
+            for name, values in call.metadata.items()
+            if name.startswith(_METADATA_PREFIX)
+        }
+        try:
+            with target(said) as file:
+                for message in call.messages():
+                    file.write(message.data)
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            where = f" to {error.filename}" if error.filename else ""
+            raise SessionError(
+                f"cannot write the result of exporter {index}{where}: {why}",
+                remedy="check the path, who may write it, and the space that is left",
+            ) from error
