@@ -152,12 +152,16 @@ def test_dead_registry_cannot_tell(ask: Ask[object]) -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_failing_registry_cannot_tell(ask: Ask[object], status: int, tmp_path: Path) -> None:
     """A registry that fails leaves the question open, and the daemon is not blamed."""
-    certificate = make_certificate(tmp_path, ips=("127.0.0.1",))
-    with odd_server(lambda asked: Reply(status), tls=certificate) as server:
-        reference = Reference.parse(f"{server.host}/a/b:1")
+    said = []
+    # Docker Engine speaks TLS to loopback first, buildkitd plain http.
+    for certificate in (make_certificate(tmp_path, ips=("127.0.0.1",)), None):
+        with odd_server(lambda asked: Reply(status), tls=certificate) as server:
+            reference = Reference.parse(f"{server.host}/a/b:1")
+            with pytest.raises(RegistryUnavailableError) as caught:
+                ask(lambda gateway: gateway.resolve_image(reference, AMD64))  # noqa: B023
+        said.append(caught.value.message)
 
-        with pytest.raises(RegistryUnavailableError, match=str(status)):
-            ask(lambda gateway: gateway.resolve_image(reference, AMD64))
+    assert any(str(status) in message for message in said)
 
 
 def test_files_of_a_result_are_read(ask: Ask[object], base_image: str) -> None:
