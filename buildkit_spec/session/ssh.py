@@ -1,34 +1,43 @@
-"""The ssh agent of this machine, lent to the steps that ask for it.
+"""The ssh agent of this machine, lent to the steps that ask for it: to sign with, not to change.
 
-Source: ``session/sshforward``.
+Source: ``session/sshforward``; draft-miller-ssh-agent for what is said to the agent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
-from collections.abc import Mapping
-from typing import Any
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 from buildkit_spec._pb import ssh as pb
 from buildkit_spec._pb._method import Method
 from buildkit_spec.errors import SessionError
 from buildkit_spec.session._call import (
+    INVALID_ARGUMENT,
     NOT_FOUND,
     Call,
-    CallCancelledError,
     Handler,
     StatusError,
 )
 
 DEFAULT_ID = "default"
 _ID_HEADER = "buildkit.ssh.id"
-_CHUNK_BYTES = 32 * 1024
+
+# SSH_AGENTC_REQUEST_IDENTITIES and SSH_AGENTC_SIGN_REQUEST. A step runs code of strangers: it must
+# not take keys away, add its own, lock the agent, or have it load a PKCS #11 library.
+# Source: ``session/sshforward/sshprovider/agentprovider.go`` ``readOnlyAgent``.
+_ALLOWED = (b"\x0b", b"\x0d")
+_FAILURE = b"\x00\x00\x00\x01\x05"
+_LENGTH = struct.Struct(">I")
+_MAX_MESSAGE_BYTES = 256 * 1024
+"""The longest message of either side. Source: OpenSSH ``ssh-agent.c`` ``AGENT_MAX_LEN``."""
 
 
 class SSHForward:
     """Answers ``moby.sshforward.v1.SSH``.
+
+    A step may list keys and have things signed; all else the agent seems to refuse.
 
     Args:
         agents: Path of an agent's socket by id; an empty path is an agent that is not there.
@@ -47,23 +56,12 @@ class SSHForward:
             call.send(pb.CheckAgentResponse())
 
     def _forward(self, call: Call[pb.BytesMessage, pb.BytesMessage]) -> None:
-        agent = self._connect((call.metadata.get(_ID_HEADER) or ("",))[0])
-        answers = threading.Thread(
-            target=_answer, args=(agent, call), name="session-ssh", daemon=True
-        )
-        answers.start()
-        try:
-            for message in call.messages():
-                agent.sendall(message.data)
-            agent.shutdown(socket.SHUT_WR)
-            answers.join()
-        except OSError as error:
-            raise SessionError("the ssh agent closed the connection") from error
-        finally:
-            with contextlib.suppress(OSError):
-                agent.shutdown(socket.SHUT_RDWR)
-            answers.join()
-            agent.close()
+        name = (call.metadata.get(_ID_HEADER) or ("",))[0]
+        with self._connect(name) as agent, agent.makefile("rb") as answers:
+            for request in _requests(call.messages()):
+                is_allowed = request[_LENGTH.size : _LENGTH.size + 1] in _ALLOWED
+                answer = _ask(agent, answers, request) if is_allowed else _FAILURE
+                call.send(pb.BytesMessage(data=answer))
 
     def _connect(self, name: str) -> socket.socket:
         name = name or DEFAULT_ID
@@ -84,7 +82,32 @@ class SSHForward:
         return agent
 
 
-def _answer(agent: socket.socket, call: Call[pb.BytesMessage, pb.BytesMessage]) -> None:
-    with contextlib.suppress(OSError, CallCancelledError):
-        while data := agent.recv(_CHUNK_BYTES):
-            call.send(pb.BytesMessage(data=data))
+def _requests(messages: Iterable[pb.BytesMessage]) -> Iterator[bytes]:
+    """Cut what a step says into requests, each with its length before it."""
+    rest = bytearray()
+    for message in messages:
+        rest += message.data
+        while len(rest) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(rest)[0]
+            if end > _LENGTH.size + _MAX_MESSAGE_BYTES:
+                raise StatusError(
+                    INVALID_ARGUMENT, "a step does not speak the ssh agent's protocol"
+                )
+            if len(rest) < end:
+                break
+            yield bytes(rest[:end])
+            del rest[:end]
+
+
+def _ask(agent: socket.socket, answers: BinaryIO, request: bytes) -> bytes:
+    """Return the agent's answer, with its length before it."""
+    try:
+        agent.sendall(request)
+        length = answers.read(_LENGTH.size)
+        size = _LENGTH.unpack(length)[0] if len(length) == _LENGTH.size else 0
+        body = answers.read(min(size, _MAX_MESSAGE_BYTES))
+    except OSError as error:
+        raise SessionError("the ssh agent closed the connection") from error
+    if not size or len(body) < size:
+        raise SessionError("the ssh agent closed the connection, or does not speak its protocol")
+    return length + body
