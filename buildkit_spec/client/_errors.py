@@ -26,6 +26,7 @@ from buildkit_spec.values import Reference
 _KILLED = 137
 # A daemon answers UNAVAILABLE too, when a registry does: then it says so in HTTP's words.
 _DAEMON_SPEAKS = re.compile(r"unexpected status|https?://|failed to (?!connect to all)|dial tcp")
+_UNKNOWN_CAP = re.compile(r"unknown API capability (\S+)")
 
 _SETTINGS: tuple[tuple[str, str, str], ...] = (
     (
@@ -74,6 +75,12 @@ def translate(
     if failure.code == "UNIMPLEMENTED":
         return UnsupportedCapabilityError(
             f"{address} cannot do this: {said}", capability=said, remedy="update the daemon"
+        )
+    if found := _UNKNOWN_CAP.search(said):
+        return UnsupportedCapabilityError(
+            f"{address} does not know {found[1]}, which the graph needs",
+            capability=found[1],
+            remedy="update the daemon",
         )
     solve_error = _solve_error(failure)
     solve_error.vertex_digest = failure.vertex

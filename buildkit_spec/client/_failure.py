@@ -19,8 +19,12 @@ from buildkit_spec._pb import rpc
 
 _DETAILS = "grpc-status-details-bin"
 _JSON = "+json"
-# What the executor says where a daemon sends no details. Source: executor/runcexecutor.
-_EXIT_CODE = re.compile(r"did not complete successfully: exit code: (\d+)")
+# What the executor says where a daemon sends no details; the second form before 0.9.
+# Source: executor/runcexecutor.
+_EXIT_CODE = re.compile(
+    r"(?:did not complete successfully|executor failed running \[.*\]): exit code: (\d+)", re.S
+)
+_MAX_TEXT = 3000
 _LOGIN = re.compile(r"//[^/\s@]+@")
 _TOKEN = re.compile(
     r"([?&][^=&\s]*(?:token|sig|secret|password|credential)[^=&\s]*=)[^&\s\"]+", re.I
@@ -83,8 +87,12 @@ def status_of(error: object) -> rpc.Status | None:
 
 
 def one_line(text: str) -> str:
-    """Return the text on one line, with ``***`` for logins in addresses and tokens in queries."""
-    return _TOKEN.sub(r"\1***", _LOGIN.sub("//***@", " ".join(text.split())))
+    """Return the text on one line, without logins and tokens; of a long one head and tail."""
+    line = _TOKEN.sub(r"\1***", _LOGIN.sub("//***@", " ".join(text.split())))
+    if len(line) <= _MAX_TEXT:
+        return line
+    half = _MAX_TEXT // 2
+    return f"{line[:half]} … {line[-half:]}"
 
 
 def _details(status: rpc.Status | None) -> dict[str, dict[str, Any]]:

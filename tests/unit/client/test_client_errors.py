@@ -77,9 +77,12 @@ def test_typed_details_are_read(failing: Fail) -> None:
     assert error.code == "UNKNOWN"
 
 
-def test_exit_code_is_read_from_the_text_of_an_old_daemon(failing: Fail) -> None:
+@pytest.mark.parametrize(
+    "message", [PROCESS, "failed: executor failed running [/bin/sh -c a\nb]: exit code: 2"]
+)
+def test_exit_code_is_read_from_the_text_of_an_old_daemon(failing: Fail, message: str) -> None:
     """Without details the executor's words tell the exit code."""
-    error = failing(PROCESS)
+    error = failing(message)
 
     assert isinstance(error, ExecError)
     assert (error.exit_code, error.vertex_digest) == (2, "")
@@ -114,6 +117,23 @@ def test_message_is_one_line_without_logins_and_tokens(failing: Fail) -> None:
     assert "s3cret" not in error.message
     assert "\n" not in error.message
     assert "https://***@host/x?X-Amz-Signature=***&a=1" in error.message
+
+
+def test_long_message_keeps_head_and_tail(failing: Fail) -> None:
+    """A daemon may repeat a whole script: its middle is left out."""
+    error = failing(f"process {'x' * 100_000} was not to its taste")
+
+    assert error.message.startswith("process x")
+    assert error.message.endswith("x was not to its taste")
+    assert len(error.message) < 4000
+
+
+def test_unknown_capability_is_named(failing: Fail) -> None:
+    """A graph that is too new for a daemon says what the daemon lacks."""
+    error = failing("failed to load LLB: unknown API capability mergeop")
+
+    assert isinstance(error, UnsupportedCapabilityError)
+    assert error.capability == "mergeop"
 
 
 @pytest.mark.parametrize(
