@@ -141,14 +141,14 @@ class Server:
 
     def _open(self, event: CallOpened, opened: list[tuple[_ServerCall, Handler]]) -> None:
         known = self._handlers.get(event.path)
-        if known is None:
-            message = f"unknown method {event.path}"
-            self._connection.end(event.stream, UNIMPLEMENTED, message, has_begun=False)
-            return
-        method, handler = known
-        call = _ServerCall(self, event, method)
+        call = _ServerCall(self, event, known[0].request if known else Message)
         self._calls[event.stream] = call
-        opened.append((call, handler))
+        if known is not None:
+            opened.append((call, known[1]))
+        else:
+            # Not at once: the bytes that opened it may go on to reset it.
+            call.trailers = (UNIMPLEMENTED, f"unknown method {event.path}")
+            self.wake(call)
 
     def _run(self, call: _ServerCall, handler: Handler) -> None:
         """Run a handler in its thread; whatever it raises ends its call and nothing else."""
@@ -231,7 +231,7 @@ class Server:
 class _ServerCall:
     """One call; see `buildkit_spec.session._call.Call`."""
 
-    def __init__(self, server: Server, opened: CallOpened, method: Method[Any, Any]) -> None:
+    def __init__(self, server: Server, opened: CallOpened, request: type[Message]) -> None:
         self.stream = opened.stream
         self.path = opened.path
         self.metadata = opened.metadata
@@ -242,8 +242,7 @@ class _ServerCall:
         self.trailers: tuple[int, str] | None = None
         self.changed = threading.Condition(server.lock)
         self._server = server
-        self._parse = method.request.FromString
-        self._request_name = method.request.DESCRIPTOR.name
+        self._request = request
         self._reader = MessageReader()
         self._arrived: deque[bytes] = deque()
         self._backlog_bytes = 0
@@ -274,11 +273,10 @@ class _ServerCall:
             self._backlog_bytes -= len(payload)
             self._pay()
         try:
-            return self._parse(payload)
+            return self._request.FromString(payload)
         except DecodeError as error:
-            raise SessionError(
-                f"the daemon sent what is no {self._request_name} on {self.path}"
-            ) from error
+            name = self._request.DESCRIPTOR.name
+            raise SessionError(f"the daemon sent what is no {name} on {self.path}") from error
 
     def send(self, message: Message, *, has_more: bool = False) -> None:
         payload = message.SerializeToString()
