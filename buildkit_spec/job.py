@@ -211,7 +211,12 @@ class Job:
 
     def _directories(self, served: Served) -> dict[str, SharedDir]:
         shared = {
-            name: SharedDir(selection.root, accepts=selection.accepts, mode_mask=MODE_MASK)
+            name: SharedDir(
+                selection.root,
+                accepts=selection.accepts,
+                mode_mask=MODE_MASK,
+                stamp_ns=selection.stamp_ns,
+            )
             for name, selection in served.directories.items()
         }
         if served.uv_version:

@@ -46,11 +46,14 @@ class SharedDir:
             directory; what it refuses is not sent, nor entered. None accepts everything. Called
             from a thread of the session's.
         mode_mask: Permission bits that are sent, symlinks' aside; the others are cleared.
+        stamp_ns: Returns what is sent as an entry's time, by its path, in nanoseconds. The daemon
+            does not ask for a file whose size and time it has seen. None sends the real one.
     """
 
     root: Path
     accepts: Callable[[str, bool], bool] | None = None
     mode_mask: int = 0o7777
+    stamp_ns: Callable[[str], int] | None = None
 
 
 class FileSync:
@@ -81,7 +84,7 @@ class FileSync:
                     excludes=_values(call.metadata, "exclude-patterns"),
                     follow=_values(call.metadata, "followpaths"),
                 )
-                _Transfer(call, tree, choose, shared.mode_mask).run()
+                _Transfer(call, tree, choose, shared).run()
         except BuildkitSpecError as error:
             # What the daemon shows; the status of the call comes too late for it.
             data = error.message.encode(errors="replace")
@@ -93,12 +96,13 @@ class _Transfer:
     """One directory on its way."""
 
     def __init__(
-        self, call: Call[Packet, Packet], tree: Tree, choose: Choose, mode_mask: int
+        self, call: Call[Packet, Packet], tree: Tree, choose: Choose, shared: SharedDir
     ) -> None:
         self._call = call
         self._tree = tree
         self._choose = choose
-        self._mode_mask = mode_mask
+        self._mode_mask = shared.mode_mask
+        self._stamp_ns = shared.stamp_ns
         self._files: dict[int, Entry] = {}
 
     def run(self) -> None:
@@ -159,7 +163,7 @@ class _Transfer:
                 path=entry.path,
                 mode=go_mode(status.st_mode, self._mode_mask),
                 size=0 if kind == stat.S_IFDIR else status.st_size,
-                modTime=status.st_mtime_ns,
+                modTime=self._stamp_ns(entry.path) if self._stamp_ns else status.st_mtime_ns,
                 linkname=entry.link,
             )
         except (UnicodeEncodeError, ValueError) as error:

@@ -6,10 +6,10 @@ import os
 import shlex
 import subprocess
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from making import MakeSpec, Pulled
 from pulled import PulledImage, pull
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
@@ -56,9 +56,6 @@ def _builder(buildkit_host: str) -> BuildkitBuilder:
     return BuildkitBuilder(buildkit_host)
 
 
-MakeSpec = Callable[..., ImageSpec]
-
-
 @pytest.fixture(name="spec")
 def _spec(registry: str, base_image: str) -> MakeSpec:
     """Make specs on the base image, in a repository no other test has."""
@@ -75,9 +72,6 @@ def _spec(registry: str, base_image: str) -> MakeSpec:
         )
 
     return make
-
-
-Pulled = Callable[[BuildResult], PulledImage]
 
 
 @pytest.fixture(name="pulled")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Pulled
+from making import Pulled
 
 from buildkit_spec import BuildkitBuilder, ImageBuildEngine, load_specs
 

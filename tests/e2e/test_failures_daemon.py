@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec
 from failing import (
     LongStep,
     ThrowawayEngine,
@@ -21,6 +20,7 @@ from failing import (
     write_yaml,
 )
 from forwarder import Forwarder
+from making import MakeSpec
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.client import Address, BuildOutput, Client, Gateway
@@ -168,7 +168,7 @@ def test_interrupt_ends_the_command_line_with_130_and_the_step(
         step.await_end()
 
     assert process.returncode == 130
-    assert "interrupted: nothing was pushed" in err
+    assert "interrupted: what was not done was stopped" in err
     assert "Traceback" not in err
 
 
@@ -187,7 +187,7 @@ def test_interrupt_ends_every_build_of_several(spec: MakeSpec, tmp_path: Path) -
         step.await_end()
 
     assert process.returncode == 130
-    assert "interrupted: nothing was pushed" in err
+    assert "interrupted: what was not done was stopped" in err
     assert "Traceback" not in err
     assert [digest_of(made) for made in specs] == [None, None]
 

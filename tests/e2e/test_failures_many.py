@@ -12,8 +12,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec, Pulled
 from failing import digest_of, fails
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageBuildEngine, ImageSpec
 from buildkit_spec.errors import ExecError, FileChangedError

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec
 from failing import cli, docker_config, fails, unique, write_yaml
+from making import MakeSpec
 from registries import (
     RunningRegistry,
     basic,

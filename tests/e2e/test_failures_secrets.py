@@ -9,8 +9,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conftest import MakeSpec, Pulled
 from failing import cli, unique, write_yaml
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec._pb import control

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec, Pulled
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import SpecValidationError

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec, Pulled
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ExecError

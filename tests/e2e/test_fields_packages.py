@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec, Pulled
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ExecError, SpecValidationError

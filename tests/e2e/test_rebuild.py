@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec
+from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
 from buildkit_spec.errors import FileChangedError
@@ -67,6 +67,21 @@ def test_edited_source_file_builds_the_copy_alone(
     (tmp_path / "src/main.py").write_text(f"# edited {uuid.uuid4()}\n")
 
     assert built(builder.build(wanted)) == ["[source]"]
+
+
+def test_edit_that_leaves_size_and_time_is_built(
+    builder: BuildkitBuilder, wanted: ImageSpec, tmp_path: Path, pulled: Pulled
+) -> None:
+    """Checkouts may give every file one time: the daemon must not take the old contents for new."""
+    file = tmp_path / "src/main.py"
+    file.write_text(f"# {uuid.uuid4()}\n")
+    os.utime(file, (1, 1))
+    builder.build(wanted)
+    edited = f"# {uuid.uuid4()}\n"
+    file.write_text(edited)
+    os.utime(file, (1, 1))
+
+    assert pulled(builder.build(wanted)).path("/root/main.py").read_text() == edited
 
 
 def test_changed_environment_entrypoint_and_labels_build_nothing(

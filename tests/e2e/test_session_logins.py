@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import MakeSpec, Pulled
 from failing import docker_config, unique
+from making import MakeSpec, Pulled
 from registries import TokenServer, basic, odd_server, push_image, running_registry
 
 from buildkit_spec import BuildkitBuilder
