@@ -111,7 +111,7 @@ def test_cache_is_listed_and_pruned(buildkit_host: str, base_image: str) -> None
         client.build(building(step(base_image, f"head -c 100000 /dev/zero > /{unique}")))
 
         (record,) = client.disk_usage(filters)
-        pruned = list(client.prune(filters, all=True))
+        pruned = list(client.prune([f"id=={record.id}"], all=True))
 
         assert unique in record.description
         assert record.size_bytes >= 100_000
