@@ -45,10 +45,7 @@ class Secrets:
                 # The daemon goes on without it when the step says that it may.
                 raise StatusError(NOT_FOUND, f"no secret is called {request.ID}")
             data = self._read(request.ID, source)
-            if len(data) > MAX_SECRET_BYTES:
-                raise SecretTooLargeError(
-                    id=request.ID, size_bytes=len(data), limit_bytes=MAX_SECRET_BYTES
-                )
+            _check_size(request.ID, len(data))
             call.send(pb.GetSecretResponse(data=data))
 
     def _read(self, name: str, source: SecretSource) -> bytes:
@@ -65,7 +62,8 @@ class Secrets:
         assert isinstance(source, FileSecret)
         try:
             with Path(source.path).open("rb") as stream:
-                return stream.read(MAX_SECRET_BYTES + 1)
+                _check_size(name, os.fstat(stream.fileno()).st_size)
+                return stream.read(MAX_SECRET_BYTES + 1)  # of a pipe, only reading tells the size
         except OSError as error:
             why = (error.strerror or type(error).__name__).lower()
             raise SecretNotFoundError(
@@ -73,3 +71,8 @@ class Secrets:
                 id=name,
                 remedy="check the path, or who may read it",
             ) from error
+
+
+def _check_size(name: str, size_bytes: int) -> None:
+    if size_bytes > MAX_SECRET_BYTES:
+        raise SecretTooLargeError(id=name, size_bytes=size_bytes, limit_bytes=MAX_SECRET_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +83,21 @@ def test_secret_that_is_too_large_is_refused_before_the_daemon_does(
     (failure,) = served.failures
     assert isinstance(failure, SecretTooLargeError)
     assert failure.limit_bytes == MAX_SECRET_BYTES
+
+
+def test_secret_in_a_file_too_large_is_told_with_its_size(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    """The size is the file's own, also where far less was read; what never ends is refused too."""
+    (tmp_path / "big").write_bytes(b"")
+    os.truncate(tmp_path / "big", 1 << 40)
+    sources = {"big": FileSecret(str(tmp_path / "big")), "endless": FileSecret("/dev/zero")}
+    served = serve(Secrets(sources))
+    for name in sources:
+        with pytest.raises(grpc.RpcError):
+            _get(served, name)
+
+    big, endless = served.failures
+    assert isinstance(big, SecretTooLargeError)
+    assert big.size_bytes == 1 << 40
+    assert isinstance(endless, SecretTooLargeError)
