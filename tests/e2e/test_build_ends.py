@@ -165,6 +165,7 @@ def test_client_leaves_nothing_behind(
         client.build(building(step(base_image, f"echo {uuid.uuid4()}")), on_status=Listener(b""))
 
         assert len(list(tmp_path.iterdir())) == (address.scheme == "docker")
+        assert "buildkit-status" not in {thread.name for thread in threading.enumerate()}
 
     assert list(tmp_path.iterdir()) == []
     # gRPC's own thread ends a moment after its channel
