@@ -13,9 +13,9 @@ package costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from buildkit_spec._lazy import lazy_names
 from buildkit_spec._version import __version__
 
 if TYPE_CHECKING:
@@ -61,12 +61,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'buildkit_spec' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"buildkit_spec.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -5,8 +5,9 @@ Names are imported when they are first used: finding a daemon's address needs no
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from buildkit_spec._lazy import lazy_names
 
 if TYPE_CHECKING:
     from buildkit_spec.client._build import RunBuild, SolveResult
@@ -61,9 +62,4 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'buildkit_spec.client' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"buildkit_spec.client.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,22 +1,30 @@
-"""Values parsed once at the edge and never strings again."""
+"""Values parsed once at the edge and never strings again.
+
+Names are imported when they are first used: each dataclass costs start-up time.
+"""
 
 from __future__ import annotations
 
-from buildkit_spec.values.digest import Digest
-from buildkit_spec.values.image import ResolvedImage
-from buildkit_spec.values.login import BearerToken, Credentials
-from buildkit_spec.values.platform import Platform
-from buildkit_spec.values.reference import DOCKER_HUB, Reference
-from buildkit_spec.values.result import BuildResult, StepResult
-from buildkit_spec.values.secret import BytesSecret, EnvSecret, FileSecret, SecretSource
-from buildkit_spec.values.status import (
-    BuildWarning,
-    LogChunk,
-    StatusCallback,
-    StatusUpdate,
-    TransferStatus,
-    VertexStatus,
-)
+from typing import TYPE_CHECKING
+
+from buildkit_spec._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from buildkit_spec.values.digest import Digest
+    from buildkit_spec.values.image import ResolvedImage
+    from buildkit_spec.values.login import BearerToken, Credentials
+    from buildkit_spec.values.platform import Platform
+    from buildkit_spec.values.reference import DOCKER_HUB, Reference
+    from buildkit_spec.values.result import BuildResult, StepResult
+    from buildkit_spec.values.secret import BytesSecret, EnvSecret, FileSecret, SecretSource
+    from buildkit_spec.values.status import (
+        BuildWarning,
+        LogChunk,
+        StatusCallback,
+        StatusUpdate,
+        TransferStatus,
+        VertexStatus,
+    )
 
 __all__ = [
     "DOCKER_HUB",
@@ -39,3 +47,28 @@ __all__ = [
     "TransferStatus",
     "VertexStatus",
 ]
+
+_MODULES = {
+    "DOCKER_HUB": "reference",
+    "BearerToken": "login",
+    "BuildResult": "result",
+    "BuildWarning": "status",
+    "BytesSecret": "secret",
+    "Credentials": "login",
+    "Digest": "digest",
+    "EnvSecret": "secret",
+    "FileSecret": "secret",
+    "LogChunk": "status",
+    "Platform": "platform",
+    "Reference": "reference",
+    "ResolvedImage": "image",
+    "SecretSource": "secret",
+    "StatusCallback": "status",
+    "StatusUpdate": "status",
+    "StepResult": "result",
+    "TransferStatus": "status",
+    "VertexStatus": "status",
+}
+
+
+__getattr__ = lazy_names(__name__, _MODULES)
