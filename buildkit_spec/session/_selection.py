@@ -41,8 +41,8 @@ def selection(
     Source: fsutil ``filter.go``.
     """
     try:
-        wanted = [*includes, *_follow(tree, follow)]
-        included = Patterns([] if "." in wanted and follow else wanted)
+        followed = _follow(tree, follow)
+        included = Patterns([] if followed and "." in includes else [*includes, *followed])
         excluded = Patterns(excludes)
     except PatternError as error:
         raise StatusError(INVALID_ARGUMENT, str(error)) from error

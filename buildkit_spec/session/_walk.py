@@ -114,7 +114,10 @@ class Tree:
             FileChangedError: A directory was replaced in the meantime.
         """
         first_names: dict[tuple[int, int], str] = {}
-        levels = [_Level("", self._root, _sorted(self._root), None, None)]
+        try:
+            levels = [_Level("", self._root, _sorted(self._root), None, None)]
+        except OSError as error:
+            raise _unreadable(self._name, error) from error
         try:
             while levels:
                 level = levels[-1]
@@ -248,12 +251,14 @@ def check_same(entry: Entry, descriptor: int) -> None:
         FileChangedError: It is another one, or it was written to.
     """
     now, then = os.fstat(descriptor), entry.status
-    # Not the inode: some network file systems give a file another one at each look.
-    if (now.st_size, now.st_mtime_ns, now.st_mode) != (
+    # Not the inode alone: some network file systems give a file another one at each look.
+    is_another = now.st_ino != then.st_ino and now.st_ctime_ns != then.st_ctime_ns
+    is_written = (now.st_size, now.st_mtime_ns, now.st_mode) != (
         then.st_size,
         then.st_mtime_ns,
         then.st_mode,
-    ):
+    )
+    if is_another or is_written:
         raise _changed(entry.path)
 
 

@@ -147,6 +147,20 @@ def test_followed_links_bring_what_they_lead_to(tmp_path: Path) -> None:
     assert "etc/hosts" in walk(tmp_path, follow=["/"])
 
 
+def test_root_among_patterns_and_paths_is_what_fsutil_takes_it_for(tmp_path: Path) -> None:
+    """A ``.`` among the patterns is everything beside a path that is followed, else nothing.
+
+    A path that leads to the root narrows nothing, and widens nothing either.
+    """
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+
+    assert walk(tmp_path, includes=["."], follow=["a"]) == ["a", "b"]
+    assert walk(tmp_path, includes=["."], follow=["/"]) == []
+    assert walk(tmp_path, includes=["b"], follow=["/"]) == ["b"]
+    assert walk(tmp_path, includes=["."]) == []
+
+
 def test_pattern_without_meaning_is_the_callers_fault(tmp_path: Path) -> None:
     """A malformed pattern is an answer to the daemon, which made it."""
     with Tree(tmp_path) as tree, pytest.raises(StatusError, match="bracket"):
@@ -243,7 +257,9 @@ def test_root_swapped_for_a_link_changes_nothing(shared: Path, outside: Path) ->
         os.close(descriptor)
 
 
-@pytest.mark.parametrize("kind", ["link", "pipe", "directory", "other", "gone", "longer", "mode"])
+@pytest.mark.parametrize(
+    "kind", ["link", "pipe", "directory", "other", "twin", "gone", "longer", "mode"]
+)
 def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, kind: str) -> None:
     """A file replaced or changed since the walk is an error; a pipe in its place does not block."""
     path = shared / "sub" / "file"
@@ -261,8 +277,13 @@ def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, ki
             os.mkfifo(path)
         elif kind == "directory":
             path.mkdir()
-        elif kind == "other":
+        elif kind in ("other", "twin"):
             path.write_text("public")
+        if kind == "twin":  # of the same size, time and mode; the clock of a file is a coarse one
+            path.chmod(entry.status.st_mode)
+            while path.stat().st_ctime_ns == entry.status.st_ctime_ns:
+                os.utime(path, ns=(0, entry.status.st_mtime_ns))
+            os.utime(path, ns=(0, entry.status.st_mtime_ns))
 
         with pytest.raises(FileChangedError):
             tree.open(entry)
