@@ -13,15 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from buildkit_spec.errors import BuildkitSpecError, SolveCanceledError
+from buildkit_spec.errors import BuildkitSpecError, InvalidValueError, SolveCanceledError
 from buildkit_spec.stopwatch import Stopwatch
-from buildkit_spec.values import BuildResult, Platform, Reference, StatusCallback
+from buildkit_spec.values import BuildResult, Platform, Reference
 
 if TYPE_CHECKING:
     from buildkit_spec.client import Client
     from buildkit_spec.plan import Plan, Settings
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
+    from buildkit_spec.values import StatusCallback
+
+_NETWORKS = ("default", "host", "none")
+_LAST_EPOCH_S = 2**63 // 10**9
+"""A timestamp goes to the daemon as 64 bits of nanoseconds."""
 
 
 class BuildkitBuilder:
@@ -37,6 +42,9 @@ class BuildkitBuilder:
         insecure_registries: Hosts (with port) that may be spoken to over plain http; loopback
             always may.
         env: The environment to read settings, proxies and logins from.
+
+    Raises:
+        InvalidValueError: The network, or ``SOURCE_DATE_EPOCH``, is something else.
     """
 
     def __init__(
@@ -48,7 +56,8 @@ class BuildkitBuilder:
         env: Mapping[str, str] = os.environ,
     ) -> None:
         self._address = address
-        self._network = network or env.get("BUILDKIT_SPEC_NETWORK") or "default"
+        self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "default")
+        self._epoch_s = _epoch_s(env.get("SOURCE_DATE_EPOCH") or "0")
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
         self._registry: Registry | None = None
@@ -116,12 +125,12 @@ class BuildkitBuilder:
             FileChangedError: A file changed during the build; likewise.
             SolveCanceledError: `cancel` was called.
         """
-        is_pushed = bool(spec.registry) if push is None else push
-        reference = Reference.parse(spec.image_name())
         build = _UnderWay()
         with self._lock:
             self._under_way.add(build)
         try:
+            is_pushed = bool(spec.registry) if push is None else push
+            reference = Reference.parse(spec.image_name())
             with self._turn(reference):
                 return self._build(spec, reference, is_pushed, force, on_status, build)
         except BuildkitSpecError as error:
@@ -220,7 +229,7 @@ class BuildkitBuilder:
             proxies=find_proxies(self._env),
             index=indexes.default,
             extra_indexes=indexes.extra,
-            epoch_s=int(self._env.get("SOURCE_DATE_EPOCH") or 0),
+            epoch_s=self._epoch_s,
         )
 
 
@@ -259,3 +268,19 @@ class _UnderWay:
         finally:
             with self._lock:
                 self._client = None
+
+
+def _network(name: str) -> str:
+    if name not in _NETWORKS:
+        raise InvalidValueError(name, f"the steps' network must be one of {', '.join(_NETWORKS)}")
+    return name
+
+
+def _epoch_s(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > _LAST_EPOCH_S:
+        raise InvalidValueError(
+            text,
+            "SOURCE_DATE_EPOCH must be a Unix time in seconds",
+            remedy="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
+        )
+    return int(text)

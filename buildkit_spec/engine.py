@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from buildkit_spec.builder import BuildkitBuilder
 from buildkit_spec.errors import Problem, SpecValidationError
-from buildkit_spec.values import BuildResult, StatusCallback
+from buildkit_spec.values import BuildResult
 
 if TYPE_CHECKING:
     from buildkit_spec.spec import ImageSpec
+    from buildkit_spec.values import StatusCallback
 
 DEFAULT_BUILDER = "buildkit"
 _AT_ONCE = 4
+_GLANCE_S = 0.2
+
+_Outcome = BuildResult | Exception
 
 
 class Builder(Protocol):
@@ -105,7 +109,7 @@ class ImageBuildEngine:
         push: bool | None = None,
         force: bool = False,
         on_status: Sequence[StatusCallback] = (),
-    ) -> list[BuildResult | Exception]:
+    ) -> list[_Outcome]:
         """Build several specs at once, equal ones once.
 
         One that fails does not stop the others. Ctrl-C stops all of them: each builder that is a
@@ -122,7 +126,7 @@ class ImageBuildEngine:
         """
         callbacks = dict(zip(specs, on_status, strict=False))
 
-        def attempt(spec: ImageSpec) -> BuildResult | Exception:
+        def attempt(spec: ImageSpec) -> _Outcome:
             try:
                 return cls.build(spec, push=push, force=force, on_status=callbacks.get(spec))
             except Exception as error:  # noqa: BLE001 - handed to the caller, one per spec
@@ -132,16 +136,30 @@ class ImageBuildEngine:
         if len(distinct) == 1:
             outcomes = {distinct[0]: attempt(distinct[0])}  # on this thread: it gets the Ctrl-C
         else:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
-                try:
-                    outcomes = dict(zip(distinct, pool.map(attempt, distinct), strict=True))
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    cls._cancel(distinct)
-                    raise
+            outcomes = dict(zip(distinct, cls._attempt_all(attempt, distinct), strict=True))
         return [outcomes[spec] for spec in specs]
+
+    @classmethod
+    def _attempt_all(
+        cls, attempt: Callable[[ImageSpec], _Outcome], specs: Sequence[ImageSpec]
+    ) -> list[_Outcome]:
+        from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+        futures: list[Future[_Outcome]] = []
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
+            try:
+                for spec in specs:
+                    futures.append(pool.submit(attempt, spec))
+                # A signal that comes right before a wait is seen after it only: wait in bits.
+                while wait(futures, _GLANCE_S).not_done:
+                    pass
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                while running := [future for future in futures if not future.done()]:
+                    cls._cancel(specs)  # again, for one that was just about to begin
+                    wait(running, _GLANCE_S)
+                raise
+        return [future.result() for future in futures]
 
     @classmethod
     def _cancel(cls, specs: Iterable[ImageSpec]) -> None:

@@ -59,7 +59,7 @@ class _Commands(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
-            click.echo("interrupted: nothing was pushed", err=True)
+            click.echo("interrupted: what was not done was stopped, and is not pushed", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 

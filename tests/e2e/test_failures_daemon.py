@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +191,28 @@ def test_interrupt_ends_every_build_of_several(spec: MakeSpec, tmp_path: Path) -
     assert "interrupted: what was not done was stopped" in err
     assert "Traceback" not in err
     assert [digest_of(made) for made in specs] == [None, None]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ended_program_ends_the_step(
+    spec: MakeSpec, tmp_path: Path, number: signal.Signals
+) -> None:
+    """However the program ends, the daemon stops what it did for it."""
+    step = LongStep()
+    file = write_yaml(tmp_path / "i.yaml", spec(commands=[step.command]))
+    with tempfile.TemporaryDirectory() as folder:
+        with begin_cli("build", file, env={"TMPDIR": folder}) as process:
+            step.await_begin()
+            assert list(Path(folder).iterdir())
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+        left = list(Path(folder).iterdir())
+
+    step.await_end()
+    assert "Traceback" not in err
+    if number == signal.SIGTERM:
+        assert process.returncode == 143
+        assert left == []
 
 
 def test_cancelled_builder_ends_all_its_builds(builder: BuildkitBuilder, spec: MakeSpec) -> None:
