@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from buildkit_spec.errors import BuildkitSpecError
+from buildkit_spec.session.health import Health
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,7 +29,8 @@ class Session:
     several solves may use it. As a context manager it is closed at the end; `start` stays yours.
 
     Args:
-        attachables: What it offers; of two that answer the same method the later one does.
+        attachables: What it offers; of two that answer the same method the later one does. The
+            daemon's health checks are answered by itself: without an answer it ends a session.
         name: For the daemon's logs.
         shared_key: Sessions with the same key may share the daemon's copy of a directory.
         id: Its id; a random one by default.
@@ -46,7 +48,7 @@ class Session:
         self._name = name
         self._shared_key = shared_key
         self._handlers: dict[Method[Any, Any], Handler] = {}
-        for attachable in attachables:
+        for attachable in (Health(), *attachables):
             self._handlers.update(attachable.methods())
         self._failure: BuildkitSpecError | None = None
         self._tunnel: Tunnel | None = None

@@ -207,6 +207,17 @@ class Tree:
             raise
         return descriptor
 
+    def read(self, entry: Entry, descriptor: int, size_bytes: int) -> bytes:
+        """Return the next bytes of an open file, at most *size_bytes*; none at its end.
+
+        Raises:
+            SessionError: It cannot be read.
+        """
+        try:
+            return os.read(descriptor, size_bytes)
+        except OSError as error:
+            raise _unreadable(self._where(entry.path), error) from error
+
     def readlink(self, path: str) -> str | None:
         """Return a symlink's target, or None where there is none."""
         above, _, name = path.rpartition("/")
@@ -251,14 +262,15 @@ def check_same(entry: Entry, descriptor: int) -> None:
         FileChangedError: It is another one, or it was written to.
     """
     now, then = os.fstat(descriptor), entry.status
-    # Not the inode alone: some network file systems give a file another one at each look.
-    is_another = now.st_ino != then.st_ino and now.st_ctime_ns != then.st_ctime_ns
-    is_written = (now.st_size, now.st_mtime_ns, now.st_mode) != (
+    # The change time, because a tool may set the other one back, or put a file of the same size
+    # and time in its place. Not the inode: some network file systems give a file another one at
+    # each look.
+    if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_mode) != (
         then.st_size,
         then.st_mtime_ns,
+        then.st_ctime_ns,
         then.st_mode,
-    )
-    if is_another or is_written:
+    ):
         raise _changed(entry.path)
 
 

@@ -144,7 +144,7 @@ class _Transfer:
         try:
             left = entry.status.st_size
             while left > 0:
-                data = os.read(descriptor, min(left, _CHUNK_BYTES))
+                data = self._tree.read(entry, descriptor, min(left, _CHUNK_BYTES))
                 if not data:
                     break  # shorter than it was: told below
                 left -= len(data)

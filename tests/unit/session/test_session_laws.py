@@ -21,7 +21,7 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from session_peer import TIMEOUT_S
@@ -41,9 +41,10 @@ class Peer:
 
     def __init__(self, **changes: int) -> None:
         self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        values = {SettingCodes[name]: value for name, value in changes.items()}
+        self.h2.local_settings = Settings(client=True, initial_values=values)
+        self.h2.max_inbound_frame_size = self.h2.local_settings.max_frame_size
         self.h2.initiate_connection()
-        if changes:
-            self.h2.update_settings({SettingCodes[name]: value for name, value in changes.items()})
         self.answers: dict[int, list[bytes]] = defaultdict(list)
         self.statuses: dict[int, str] = {}
         self.ended: set[int] = set()

@@ -96,9 +96,11 @@ def wait_for_failure(session: Session) -> SessionError:
 
 
 def test_session_announces_itself_and_its_methods(daemon: Daemon, channel: grpc.Channel) -> None:
-    """The stream's headers name the session and each method, or the daemon calls none."""
-    attachables = [Health(), FileSync({})]
-    with Session(attachables, name="tëst\n", shared_key="key", id="an-id") as session:
+    """The stream's headers name the session and each method, or the daemon calls none.
+
+    Health is among them by itself: without it a daemon drops the session after seconds.
+    """
+    with Session([FileSync({})], name="tëst\n", shared_key="key", id="an-id") as session:
         session.start(channel)
         headers = daemon.metadata.get(timeout=TIMEOUT_S)
 

@@ -257,8 +257,17 @@ def test_root_swapped_for_a_link_changes_nothing(shared: Path, outside: Path) ->
         os.close(descriptor)
 
 
+def set_back(path: Path, status: os.stat_result) -> None:
+    """Give a file another one's mode and time; its change time is a later one."""
+    path.chmod(status.st_mode)
+    os.utime(path, ns=(0, status.st_mtime_ns))
+    while path.stat().st_ctime_ns == status.st_ctime_ns:  # its clock is coarse
+        os.utime(path, ns=(0, status.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
-    "kind", ["link", "pipe", "directory", "other", "twin", "gone", "longer", "mode"]
+    "kind",
+    ["link", "pipe", "directory", "other", "twin", "rewritten", "gone", "longer", "mode"],
 )
 def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, kind: str) -> None:
     """A file replaced or changed since the walk is an error; a pipe in its place does not block."""
@@ -269,6 +278,8 @@ def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, ki
             path.write_text("public!")
         elif kind == "mode":
             path.chmod(0o600)
+        elif kind == "rewritten":
+            path.write_text("PUBLIC")
         else:
             path.rename(path.with_name("aside"))
         if kind == "link":
@@ -278,12 +289,9 @@ def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, ki
         elif kind == "directory":
             path.mkdir()
         elif kind in ("other", "twin"):
-            path.write_text("public")
-        if kind == "twin":  # of the same size, time and mode; the clock of a file is a coarse one
-            path.chmod(entry.status.st_mode)
-            while path.stat().st_ctime_ns == entry.status.st_ctime_ns:
-                os.utime(path, ns=(0, entry.status.st_mtime_ns))
-            os.utime(path, ns=(0, entry.status.st_mtime_ns))
+            path.write_text("PUBLIC")
+        if kind in ("twin", "rewritten"):
+            set_back(path, entry.status)
 
         with pytest.raises(FileChangedError):
             tree.open(entry)
@@ -311,6 +319,17 @@ def test_unreadable_file_is_named(shared: Path, request: pytest.FixtureRequest) 
 
         with pytest.raises(SessionError, match=r"shared/sub/file.*permission denied"):
             tree.open(entry)
+
+
+def test_file_that_fails_while_being_read_is_named(shared: Path) -> None:
+    """What the file system says in the middle of a file comes with the file's path."""
+    with Tree(shared) as tree:
+        entry = find(tree, "sub/file")
+        descriptor = os.open(shared, os.O_RDONLY)  # which nobody can read from
+
+        with pytest.raises(SessionError, match=r"shared/sub/file.*is a directory"):
+            tree.read(entry, descriptor, 100)
+        os.close(descriptor)
 
 
 def test_unreadable_directory_is_named_unless_nobody_asked(
