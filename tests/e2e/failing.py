@@ -211,10 +211,10 @@ class ThrowawayEngine:
         assert self._process.poll() is None, log.read_text()[-2000:]
         return b"API listen on" in log.read_bytes()
 
-    def kill(self) -> None:
-        """End it as a crash or the kernel's memory killer would."""
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it: as a crash would, or, with SIGTERM, as who stops the service."""
         assert self._process is not None
-        os.kill(self._process.pid, signal.SIGKILL)
+        os.kill(self._process.pid, number)
         self._process.wait()
 
     def remove(self) -> None:

@@ -54,8 +54,11 @@ class BuildInBackground:
         return self.error
 
 
-def test_killed_daemon_ends_the_build_at_once(engine: ThrowawayEngine, spec: MakeSpec) -> None:
-    """SIGKILL in the middle of a step: the error says that the connection broke, and to where."""
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_daemon_that_ends_ends_the_build(
+    engine: ThrowawayEngine, spec: MakeSpec, number: signal.Signals
+) -> None:
+    """Killed or stopped in the middle of a step: the connection broke, and to where it led."""
     step = LongStep()
     made = spec(commands=[step.command], builder_options={"network": "none"})
     before = set(threading.enumerate())
@@ -63,7 +66,7 @@ def test_killed_daemon_ends_the_build_at_once(engine: ThrowawayEngine, spec: Mak
     with image_kept(made):
         build = BuildInBackground(BuildkitBuilder(engine.address), made)
         step.await_begin()
-        engine.kill()
+        engine.kill(number)
         error = build.wait()
 
     assert type(error) is ConnectionFailedError
