@@ -19,9 +19,16 @@ from buildkit_spec._pb import filesync
 from buildkit_spec._pb._method import Method
 from buildkit_spec._pb.fsutil import Packet, Stat
 from buildkit_spec.errors import BuildkitSpecError, SessionError
-from buildkit_spec.session._call import INTERNAL, NOT_FOUND, Call, Handler, StatusError
+from buildkit_spec.session._call import (
+    INTERNAL,
+    NOT_FOUND,
+    Call,
+    CallCancelledError,
+    Handler,
+    StatusError,
+)
 from buildkit_spec.session._selection import selection
-from buildkit_spec.session._walk import Choose, Entry, Tree, check_same
+from buildkit_spec.session._walk import Choice, Choose, Entry, Tree, check_same
 
 _CHUNK_BYTES = 256 << 10
 
@@ -110,7 +117,7 @@ class _Transfer:
 
         What it asks for is sent between the entries: it need not wait until all are listed.
         """
-        with contextlib.closing(self._tree.walk(self._choose)) as entries:
+        with contextlib.closing(self._tree.walk(self._choice)) as entries:
             for index, entry in enumerate(entries):
                 if stat.S_ISREG(entry.status.st_mode):
                     self._files[index] = entry
@@ -123,6 +130,11 @@ class _Transfer:
             if self._answer(request):
                 return
         raise SessionError("the daemon broke off while files were being sent")
+
+    def _choice(self, path: str, is_dir: bool, memory: object) -> Choice:
+        if self._call.is_cancelled:  # a walk that finds nothing to send would not see it
+            raise CallCancelledError
+        return self._choose(path, is_dir, memory)
 
     def _answer(self, request: Packet) -> bool:
         """Answer one packet; return whether it was the last."""

@@ -231,6 +231,10 @@ class NotingCall:
         self._call = call
         self._requests = requests
 
+    @property
+    def is_cancelled(self) -> bool:
+        return bool(self._call.is_cancelled)
+
     def messages(self) -> Iterator[Packet]:
         return self._noted(self._call.messages())
 

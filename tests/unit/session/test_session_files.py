@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from session_peer import Served, receive
+from session_peer import TIMEOUT_S, Served, receive
 
 from buildkit_spec._pb import filesync, health
 from buildkit_spec._pb.fsutil import Packet
@@ -259,6 +259,36 @@ def test_health_answers_while_a_file_waits(serve: Serve, tmp_path: Path) -> None
         assert served.unary(health.Health.Check, health.HealthCheckRequest()).status
     transfer.cancel()
     stay.set()
+
+
+def test_reset_stops_a_walk_that_sends_nothing(serve: Serve, tmp_path: Path) -> None:
+    """A cancelled transfer asks about no further entry, be there ever so many that are refused."""
+    for index in range(50):
+        (tmp_path / f"f{index}").touch()
+    asked: list[str] = []
+    is_asked, is_cancelled = threading.Event(), threading.Event()
+
+    def accepts(path: str, is_dir: bool) -> bool:
+        asked.append(path)
+        is_asked.set()
+        is_cancelled.wait(TIMEOUT_S)
+        return False
+
+    served = serve(FileSync({"src": SharedDir(tmp_path, accepts)}), Health())
+    stream = served.stream(
+        filesync.FileSync.DiffCopy,
+        iter(lambda: is_cancelled.wait(TIMEOUT_S), True),
+        metadata=(("dir-name", "src"),),
+    )
+    assert is_asked.wait(TIMEOUT_S)
+    walker = next(one for one in threading.enumerate() if one.name.endswith("FileSync/DiffCopy"))
+    stream.cancel()
+    served.unary(health.Health.Check, health.HealthCheckRequest())  # comes after the reset
+    is_cancelled.set()
+    walker.join(TIMEOUT_S)
+
+    assert asked == ["f0"]
+    assert not served.failures
 
 
 def test_many_small_files_arrive(serve: Serve, tmp_path: Path) -> None:
