@@ -89,12 +89,15 @@ def echo(call: Any) -> None:
 
 def converse(peer: Peer, server: Server, streams: set[int], pieces: list[bytes]) -> None:
     """Hand the pieces over, then carry bytes both ways until the streams have ended."""
-    outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    outgoing: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
 
     def fetch() -> None:
-        while (data := server.outgoing()) is not None:
-            outgoing.put(data)
-        outgoing.put(None)
+        try:
+            while (data := server.outgoing()) is not None:
+                outgoing.put(data)
+            outgoing.put(None)
+        except Exception as error:  # noqa: BLE001 - raised below
+            outgoing.put(error)
 
     fetcher = threading.Thread(target=fetch, daemon=True)
     fetcher.start()
@@ -102,6 +105,8 @@ def converse(peer: Peer, server: Server, streams: set[int], pieces: list[bytes])
         server.receive(piece)
     while not streams <= peer.ended:
         data = outgoing.get(timeout=TIMEOUT_S)
+        if isinstance(data, Exception):
+            raise data
         assert data is not None
         peer.hear(data)
         if reply := peer.h2.data_to_send():
