@@ -108,6 +108,23 @@ def test_folders_that_look_alike_are_told_apart(
         assert image.path("/root/app.py").read_text() == f"print('{name}')\n"
 
 
+def test_file_whose_time_was_set_back_is_sent_anew(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+) -> None:
+    """A file rewritten with its size and time kept: the image has the new content."""
+    source = tmp_path / "source"
+    source.mkdir()
+
+    for content in ("old", "new", "old"):
+        (source / "app.py").write_text(content)
+        for path in (source / "app.py", source):
+            os.utime(path, (10**9, 10**9))
+        made = spec(base_image="scratch", source_root=str(source))
+        image = pulled(builder.build(made, force=True))
+
+        assert image.path("/root/app.py").read_text() == content
+
+
 def test_file_that_changes_during_the_build_leaves_the_old_image(
     builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path
 ) -> None:

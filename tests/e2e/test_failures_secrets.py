@@ -64,8 +64,9 @@ def test_secret_that_was_used_is_found_nowhere(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, buildkit_host: str, secret: str
 ) -> None:
     """A step reads it; no layer, config, status, result, or record of the daemon has it."""
+    # A busy daemon may lose what a step says right before its end.
     made = spec(
-        commands=["sha256sum /run/secrets/token > /root/proof; printf '%s-' proof of use"],
+        commands=["sha256sum /run/secrets/token > /root/proof; printf '%s-' proof of use; sleep 1"],
         builder_options=OPTIONS,
     )
     told: list[StatusUpdate] = []
@@ -89,7 +90,7 @@ def test_secret_of_a_failed_step_is_found_nowhere(
 ) -> None:
     """The error, its text, the daemon's record of it and the daemon's log are without it."""
     made = spec(
-        commands=["grep -q needle /run/secrets/token && echo it was read; exit 6"],
+        commands=["grep -q needle /run/secrets/token && echo it was read; sleep 1; exit 6"],
         builder_options=OPTIONS,
     )
 

@@ -29,7 +29,8 @@ def test_failing_command_is_told_with_its_last_lines(
     builder: BuildkitBuilder, spec: MakeSpec
 ) -> None:
     """A command: which of them, how it ended, and what it said last, on either stream."""
-    command = "seq 200; echo oh no >&2; printf 'no newline'; exit 7"
+    # A busy daemon may lose what a step says right before its end.
+    command = "seq 200; sleep 0.3; echo oh no >&2; printf 'no newline'; sleep 1; exit 7"
     error = fails(builder, spec(commands=["true", command]), ExecError)
 
     assert error.source == "commands[1]"
@@ -103,6 +104,16 @@ def test_failing_base_without_python_is_refused_before_it_is_built(
     with pytest.raises(SpecValidationError) as caught:
         builder.build(spec(packages=["six"], python_exec="/opt/none/python"))
     assert [problem.field for problem in caught.value.problems] == ["python_exec"]
+
+
+@pytest.mark.parametrize("fields", [{"commands": ["true"]}, {"packages": ["six"]}])
+def test_failing_base_without_a_shell_is_told(
+    builder: BuildkitBuilder, spec: MakeSpec, fields: dict[str, list[str]]
+) -> None:
+    """A base image that holds no shell, nor users: what is missing, not what the kernel said."""
+    error = fails(builder, spec(base_image="scratch", **fields), ExecError)
+
+    assert "no shell" in error.remedy
 
 
 def test_failing_build_ends_the_command_line_with_1(tmp_path: Path, spec: MakeSpec) -> None:

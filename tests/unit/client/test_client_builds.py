@@ -234,12 +234,15 @@ def test_failure_is_explained_by_the_status_stream(daemon: FakeDaemon, client: C
                 vertex(victim, "victim", error="context canceled"),
                 vertex(digest, "make it", error="exit code: 2"),
             ],
-            logs=[control.VertexLog(vertex=str(digest), stream=1, msg=b"one\ntw")],
+            logs=[
+                control.VertexLog(vertex=str(digest), stream=1, msg=b"one\ntw"),
+                control.VertexLog(vertex=str(digest), stream=2, msg=b"oh no"),
+            ],
         )
     )
     daemon.statuses.put(
         control.StatusResponse(
-            logs=[control.VertexLog(vertex=str(digest), stream=2, msg=b"o\nthree")]
+            logs=[control.VertexLog(vertex=str(digest), stream=1, msg=b"o\nthree")]
         )
     )
     daemon.answers[BRIDGE.Solve] = lambda _, context: abort(
@@ -255,7 +258,7 @@ def test_failure_is_explained_by_the_status_stream(daemon: FakeDaemon, client: C
     error = caught.value
     assert (error.vertex, error.vertex_digest) == ("make it", str(digest))
     assert error.command == ("/bin/make", "all")
-    assert error.log_tail == ("one", "two", "three")
+    assert error.log_tail == ("one", "two", "oh no", "three")
 
 
 def test_session_failure_is_the_cause(daemon: FakeDaemon, client: Client) -> None:

@@ -10,8 +10,15 @@ from buildkit_spec.plan import advice
 @pytest.mark.parametrize(
     ("log", "expected"),
     [
-        ("E: Unable to locate package gitt", "'gitt' in apt_packages"),
+        ("E: Unable to locate package gitt", "'gitt' in commands[0]"),
+        ("E: Version '9.9' for 'jq' was not found", "another version of 'jq'"),
         ("Because pandsa was not found in the package registry and you require", "'pandsa'"),
+        ("cause: Because there is no version of PyYAML==99 and you", "has no PyYAML==99"),
+        ("cause: Because only numpy>=1.3.0 is available and", "has numpy>=1.3.0 only"),
+        ("cause: Git executable not found. Ensure", "add git to apt_packages"),
+        ("Failed to fetch: http://localhost:1/six\ncause: Connection refused", "the step itself"),
+        ('exec: "/bin/sh": stat /bin/sh: no such file or directory', "has no shell"),
+        ("exec /bin/sh: exec format error", "QEMU"),
         ("  × No solution found when resolving dependencies:", "do not go together"),
         ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
         ("Temporary failure resolving 'mirror.test'", "network: host"),
