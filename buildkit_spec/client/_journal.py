@@ -21,15 +21,19 @@ class _Log:
     """The last lines of one step; of a line that is rewritten in place, as it stood last."""
 
     def __init__(self) -> None:
-        self._lines: deque[bytes] = deque([b""], maxlen=_MAX_LINES)
+        self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
+        # Chunks of standard output and error come in turn, cut anywhere.
+        self._unfinished: dict[int, bytes] = {}
 
-    def add(self, data: bytes) -> None:
-        first, *more = data.split(b"\n")
-        for piece in (self._lines.pop() + first, *more):
-            self._lines.append(piece[-_MAX_LINE_BYTES:])
+    def add(self, stream: int, data: bytes) -> None:
+        *ended, rest = (self._unfinished.pop(stream, b"") + data).split(b"\n")
+        self._lines.extend(line[-_MAX_LINE_BYTES:] for line in ended)
+        if rest:
+            self._unfinished[stream] = rest[-_MAX_LINE_BYTES:]
 
     def tail(self) -> tuple[str, ...]:
-        lines = (_last_state(line).decode(errors="replace") for line in self._lines)
+        every = [*self._lines, *self._unfinished.values()][-_MAX_LINES:]
+        lines = (_last_state(line).decode(errors="replace") for line in every)
         return tuple(line.rstrip() for line in lines if line.strip())
 
 
@@ -51,7 +55,7 @@ class Journal:
                 if vertex.error:
                     self._failed.setdefault(str(vertex.digest), vertex.error)
             for chunk in update.logs:
-                self._logs.setdefault(str(chunk.vertex), _Log()).add(chunk.data)
+                self._logs.setdefault(str(chunk.vertex), _Log()).add(chunk.stream, chunk.data)
 
     def learn_definition(self, definition: Definition) -> None:
         """Take in a graph that is about to be solved."""

@@ -134,7 +134,7 @@ def _ask(context: Context, questions: Questions, state: llb.State) -> Probe:
         probe_args(spec.python_version or "", spec.python_exec or "", f"{_PROBE_DIR}{PROBE_PATH}"),
         name=context.name("base", "look what it holds"),
         env={"PATH": context.config.path},
-        user="0",
+        user="0:0",
         cwd="/",
         mounts=[llb.Bind(_PROBE_DIR, source=llb.scratch())],
         network=llb.Network.NONE,

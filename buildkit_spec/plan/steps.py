@@ -86,7 +86,7 @@ def run(
         name=name,
         meta=llb.Meta(ignore_cache=context.spec.builder_options.no_cache),
         env={"PATH": context.config.path, **ca_env, **(env or {})},
-        user="0",
+        user="0:0",
         cwd="/",
         mounts=mounted,
         secret_env=secret_env,

@@ -30,15 +30,16 @@ def test_failing_command_is_told_with_its_last_lines(
 ) -> None:
     """A command: which of them, how it ended, and what it said last, on either stream."""
     # A busy daemon may lose what a step says right before its end.
-    command = "seq 200; sleep 0.3; echo oh no >&2; printf 'no newline'; sleep 1; exit 7"
+    command = "seq 200; sleep 0.3; echo oh no >&2; printf unended; exit 7"
     error = fails(builder, spec(commands=["true", command]), ExecError)
 
     assert error.source == "commands[1]"
     assert error.exit_code == 7
     assert error.command == ("/bin/sh", "-c", command)
-    assert {"200", "no newline", "oh no"} <= set(error.log_tail)  # the streams' order is open
+    assert {"200", "unended", "oh no"} <= set(error.log_tail)  # the streams' order is open
     assert "1" not in error.log_tail
-    assert error.message == f"step '[commands[1]] {command}' ended with exit code 7"
+    assert command in error.message
+    assert error.message.endswith("ended with exit code 7")
     assert "commands[1]" in error.remedy
 
 
