@@ -145,7 +145,7 @@ class GatewayBuild:
         )
         gateway = Gateway(calls, self._address, self._journal)
         try:
-            response = self._converse(run, gateway, solve, order)
+            response = self._converse(run, gateway, solve, watcher, order)
         except BaseException as error:
             # Ctrl-C goes straight to cancelling: the daemon then stops the build.
             told = _tell(gateway, solve, error) if isinstance(error, Exception) else ""
@@ -167,10 +167,12 @@ class GatewayBuild:
         run: RunBuild,
         gateway: Gateway,
         solve: grpc.CallFuture[pb.SolveResponse],
+        watcher: Watcher,
         order: BuildOrder,
     ) -> dict[str, str]:
         try:
             _await_build(gateway)
+            watcher.has_build = True
             gateway.finish(run(gateway))
             return dict(solve.result().ExporterResponse)
         except CALL_ERRORS as error:

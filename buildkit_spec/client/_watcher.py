@@ -17,8 +17,6 @@ from buildkit_spec.values import StatusCallback
 
 _PATIENCE_S = 5.0
 """A stream that says nothing for so long after its build is left. Source: ``client/solve.go``."""
-_UNHEARD_PATIENCE_S = 0.2
-"""One that never said anything: its build never began, and the daemon would still look for it."""
 
 
 class Watcher:
@@ -33,6 +31,8 @@ class Watcher:
 
     Attributes:
         failure: What *on_status* raised, or None.
+        has_build: Whether the build began. The stream of one that did ends by itself; that of
+            one that never did is left at once: the daemon would look for it for seconds.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Watcher:
         self._on_status = on_status
         self._on_failure = on_failure
         self.failure: Exception | None = None
+        self.has_build = False
         self._heard = 0
         self._stream = begin_stream(channel, pb.Control.Status, pb.StatusRequest(Ref=ref))
         self._thread = threading.Thread(target=self._follow, name="buildkit-status", daemon=True)
@@ -54,11 +55,10 @@ class Watcher:
 
     def finish(self) -> None:
         """Wait for the last words, and end the stream. The build is over."""
-        while True:
+        heard = -1
+        while self.has_build and self._thread.is_alive() and self._heard != heard:
             heard = self._heard
-            self._thread.join(_PATIENCE_S if heard else _UNHEARD_PATIENCE_S)
-            if not self._thread.is_alive() or self._heard == heard:
-                break
+            self._thread.join(_PATIENCE_S)
         cancel(self._stream)
         self._thread.join(_PATIENCE_S)
 
