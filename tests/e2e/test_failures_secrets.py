@@ -64,11 +64,10 @@ def test_secret_that_was_used_is_found_nowhere(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, buildkit_host: str, secret: str
 ) -> None:
     """A step reads it; no layer, config, status, result, or record of the daemon has it."""
-    # A busy daemon may lose what a step says right before its end.
-    made = spec(
-        commands=["sha256sum /run/secrets/token > /root/proof; printf '%s-' proof of use; sleep 1"],
-        builder_options=OPTIONS,
-    )
+    # Another command each time: a secret is in no cache key, and a cached step says nothing. And a
+    # busy daemon may lose what a step says right before its end.
+    command = "sha256sum /run/secrets/token > /root/proof; printf '%s-' proof of use; sleep 1"
+    made = spec(commands=[f"{command} # {unique()}"], builder_options=OPTIONS)
     told: list[StatusUpdate] = []
 
     result = builder.build(made, on_status=told.append)
