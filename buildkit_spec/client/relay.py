@@ -106,9 +106,9 @@ class Relay:
                     self._threads.discard(thread)
 
         thread = threading.Thread(target=run, name="buildkit-relay", daemon=True)
-        with self._lock:
+        with self._lock:  # who closes joins what is in the set: it must be started by then
+            thread.start()
             self._threads.add(thread)
-        thread.start()
         return thread
 
     def _accept(self) -> None:
