@@ -57,7 +57,7 @@ class BuildkitBuilder:
     ) -> None:
         self._address = address
         self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "default")
-        self._epoch_s = _epoch_s(env.get("SOURCE_DATE_EPOCH") or "0")
+        self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
         self._registry: Registry | None = None
@@ -220,7 +220,7 @@ class BuildkitBuilder:
 
     def _settings(self) -> Settings:
         from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies
-        from buildkit_spec.plan import Settings
+        from buildkit_spec.plan import EPOCH_S, Settings
 
         indexes = find_indexes(self._env)
         return Settings(
@@ -229,7 +229,7 @@ class BuildkitBuilder:
             proxies=find_proxies(self._env),
             index=indexes.default,
             extra_indexes=indexes.extra,
-            epoch_s=self._epoch_s,
+            epoch_s=EPOCH_S if self._epoch_s is None else self._epoch_s,
         )
 
 

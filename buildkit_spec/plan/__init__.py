@@ -7,11 +7,12 @@ from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.planner import created_time, make_plan, refuse_unsupported
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.served import Served, what_to_serve
-from buildkit_spec.plan.settings import Settings
+from buildkit_spec.plan.settings import EPOCH_S, Settings
 from buildkit_spec.plan.show import plan_document, show
 from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
 
 __all__ = [
+    "EPOCH_S",
     "ImageConfig",
     "Plan",
     "PlatformPlan",

@@ -77,6 +77,13 @@ class ImageConfig:
         """Its ``PATH``, or what a runtime assumes when it has none."""
         return self.env.get("PATH", DEFAULT_PATH)
 
+    @property
+    def layer_count(self) -> int:
+        """How many layers the image it comes from has. Source: OCI image spec, ``rootfs``."""
+        rootfs = self.rest.get("rootfs")
+        layers = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+        return len(layers) if isinstance(layers, list) else 0
+
     def with_env(self, env: Mapping[str, str]) -> ImageConfig:
         """Return it with *env* set; a variable that is there keeps its place."""
         return replace(self, env={**self.env, **env})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 PROBE_PATH = "/probe"
 """Where the answers stand in the probe's output."""
@@ -14,10 +16,13 @@ for name in $1; do
 done
 if [ -n "$python" ]; then
   version=$("$python" -BSc 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+  installed=$("$python" -IBc 'import importlib.metadata as metadata
+print(*sorted({"%s==%s" % (one.metadata["Name"], one.version) for one in metadata.distributions()}))
+' 2>/dev/null)
 fi
 for name in apt-get dpkg; do command -v "$name" >/dev/null 2>&1 && tools="$tools $name"; done
 printf '%s\n' "distro=${ID:-}-${VERSION_ID:-}" "python=$python" "version=$version" "tools=$tools" \
-  > "$2"
+  "installed=$installed" > "$2"
 """
 
 
@@ -30,12 +35,14 @@ class Probe:
         python: Absolute path of the interpreter, or empty.
         python_version: Such as ``3.11.2``; empty without one.
         tools: Package managers found.
+        installed: Versions of the Python packages that are there, by normalized name (PEP 503).
     """
 
     distro: str = "-"
     python: str = ""
     python_version: str = ""
     tools: frozenset[str] = frozenset()
+    installed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Probe:
@@ -46,7 +53,13 @@ class Probe:
             python=answers.get("python", ""),
             python_version=answers.get("version", ""),
             tools=frozenset(answers.get("tools", "").split()),
+            installed=_versions(answers.get("installed", "")),
         )
+
+
+def _versions(text: str) -> dict[str, str]:
+    pairs = (entry.partition("==")[::2] for entry in text.split())
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pairs}
 
 
 def probe_args(python_version: str, python_exec: str, output: str) -> tuple[str, ...]:

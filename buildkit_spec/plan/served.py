@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from buildkit_spec.plan import files
-from buildkit_spec.plan.python import uv_config
+from buildkit_spec.plan import files, uv
 from buildkit_spec.plan.settings import (
     CA_PATH,
     CA_PATH_SECRET,
@@ -76,7 +75,7 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
         if member.packages or member.requirements:
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
-            secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(uv_config(index_url, extra))
+            secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(uv.config_file(index_url, extra))
             if member.builder_config.uv == "wheel":
                 uv_version = member.builder_config.uv_version
         has_ssh = has_ssh or member.builder_options.ssh

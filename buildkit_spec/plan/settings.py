@@ -22,6 +22,9 @@ CA_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
 )
 
+EPOCH_S = 315_619_200
+"""2 January 1980: the earliest day that zip archives can hold in every time zone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -41,4 +44,4 @@ class Settings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     index: str = field(default="", repr=False)
     extra_indexes: tuple[str, ...] = field(default=(), repr=False)
-    epoch_s: int = 0
+    epoch_s: int = EPOCH_S

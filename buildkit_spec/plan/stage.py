@@ -33,18 +33,15 @@ class PlatformPlan:
 
     Attributes:
         platform: What the image runs on.
-        stages: At least the base; the last one's state is the image's file system.
+        stages: At least the base, in the order of the image's layers.
+        state: The image's file system: all stages together.
         config: The image config.
     """
 
     platform: Platform
     stages: tuple[Stage, ...]
+    state: State
     config: ImageConfig
-
-    @property
-    def state(self) -> State:
-        """The image's file system."""
-        return self.stages[-1].state
 
 
 @dataclass(frozen=True, slots=True)

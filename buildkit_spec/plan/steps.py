@@ -13,10 +13,20 @@ from buildkit_spec.plan.settings import (
     CA_PATH_SECRET,
     CA_SECRET,
     CA_VARIABLES,
+    RUN_DIR,
     Settings,
 )
 from buildkit_spec.spec import ImageSpec
 from buildkit_spec.values import Platform
+
+# Times of what a step made are set to the epoch as it ends, so that a layer is the same whenever it
+# is made, also by daemons that cannot rewrite times on export. Mounts are left alone.
+_SETTLED = f"""mark=/dev/shm/.began
+touch -d @$(($(date +%s) - 2)) $mark 2>/dev/null
+"$@" || exit
+find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path {RUN_DIR} \\) -prune \\
+  -o -newer $mark -exec touch -h -d @$SOURCE_DATE_EPOCH {{}} + 2>/dev/null || true
+"""
 
 _NETWORKS = {
     "default": llb.Network.SANDBOX,
@@ -63,14 +73,29 @@ def run(
     name: str,
     env: Mapping[str, str] | None = None,
     mounts: Sequence[llb.Mount] = (),
+    output: str = "/",
+    is_settled: bool = False,
 ) -> llb.State:
     """Run *args* as root on *state* and return the file system after it.
 
     The CA bundle comes in as a secret and the proxies as proxy environment: neither is part of the
     cache key or of a layer, so two machines share the cache whatever their proxies are.
 
+    Args:
+        context: The platform's context.
+        state: The file system to run in.
+        args: Program and arguments.
+        name: What progress displays call the step.
+        env: Further environment variables.
+        mounts: What the step finds mounted.
+        output: Mount whose file system is returned; the root by default.
+        is_settled: Whether the program itself sets the times of what it makes to
+            ``SOURCE_DATE_EPOCH``; otherwise that is done behind it.
+
     Source: ``solver/llbsolver/ops/exec.go``, ``CacheMap``.
     """
+    if output == "/" and not is_settled:
+        args = ["/bin/sh", "-c", _SETTLED, "step", *args]
     network = context.spec.builder_options.network or context.settings.network
     ca_env: dict[str, str] = {}
     secret_env: tuple[llb.SecretEnv, ...] = ()
@@ -81,18 +106,24 @@ def run(
     elif context.settings.ca_bundle:
         ca_env = dict.fromkeys(CA_VARIABLES, CA_PATH)
     mounted = [llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts]
-    return state.run(
+    step = state.run(
         args,
         name=name,
         meta=llb.Meta(ignore_cache=context.spec.builder_options.no_cache),
-        env={"PATH": context.config.path, **ca_env, **(env or {})},
+        env={
+            "PATH": context.config.path,
+            "SOURCE_DATE_EPOCH": str(context.settings.epoch_s),
+            **ca_env,
+            **(env or {}),
+        },
         user="0:0",
         cwd="/",
         mounts=mounted,
         secret_env=secret_env,
         network=_NETWORKS[network],
         proxy=_proxy(context.settings.proxies),
-    ).root
+    )
+    return step.root if output == "/" else step.mount(output)
 
 
 def _proxy(proxies: Mapping[str, str]) -> llb.Proxy | None:

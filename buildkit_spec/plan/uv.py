@@ -1,17 +1,31 @@
-"""The ``uv`` binary inside a build: mounted into the steps that need it, never in the image."""
+"""The ``uv`` program inside a build: mounted into the steps that need it, never in the image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from buildkit_spec import llb
-from buildkit_spec.plan.settings import RUN_DIR
+from buildkit_spec.plan.settings import RUN_DIR, UV_CONFIG_SECRET
+from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import BuilderConfig
 from buildkit_spec.values import Platform
 
+CACHE_DIR = f"{RUN_DIR}/uv-cache"
 _DIR = f"{RUN_DIR}/uv"
+_CONFIG_PATH = f"{RUN_DIR}/uv.toml"
+
+ENV = {
+    "UV_CACHE_DIR": CACHE_DIR,
+    "UV_CONFIG_FILE": _CONFIG_PATH,
+    "UV_LINK_MODE": "copy",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+"""Environment of every step that runs it."""
 
 
 def local_name(platform: Platform) -> str:
-    """Return the name of the local source that holds the binary for *platform*."""
+    """Return the name of the local source that holds the program for *platform*."""
     return f"uv-{platform.architecture}"
 
 
@@ -19,7 +33,7 @@ def mount(config: BuilderConfig, platform: Platform) -> tuple[str, tuple[llb.Mou
     """Return the program to call and the mounts that bring it.
 
     Args:
-        config: Says where the binary comes from.
+        config: Says where the program comes from.
         platform: What the step runs on.
     """
     if config.uv == "base":
@@ -34,3 +48,34 @@ def mount(config: BuilderConfig, platform: Platform) -> tuple[str, tuple[llb.Mou
         name, shared_key_hint=f"buildkit-spec-{name}", name=f"[uv] send uv for {platform}"
     )
     return f"{_DIR}/uv", (llb.Bind(_DIR, source=binary, readonly=True),)
+
+
+def working_mounts(context: Context) -> tuple[llb.Mount, ...]:
+    """Return the mounts of a step that asks an index: cache, indexes, logins.
+
+    Index URLs come in a secret file, because they may carry a password.
+    """
+    return (
+        llb.CacheMount(CACHE_DIR, id="buildkit-spec-uv", sharing=llb.CacheSharing.SHARED),
+        llb.Secret(_CONFIG_PATH, id=f"{context.prefix}{UV_CONFIG_SECRET}", mode=0o400),
+        *(
+            llb.Secret(target, id=f"{context.prefix}pip-{index}", mode=0o400)
+            for index, (_, target) in enumerate(context.spec.pip_secret_mounts or ())
+        ),
+    )
+
+
+def config_file(index: str, extra_indexes: Sequence[str]) -> bytes:
+    """Return the ``uv.toml`` that names the indexes; empty of entries when there is none.
+
+    Extra indexes come first, as uv looks at the default one last.
+    """
+    entries = [f"[[index]]\nurl = {_toml(url)}\n" for url in extra_indexes]
+    if index:
+        entries.append(f"[[index]]\nurl = {_toml(index)}\ndefault = true\n")
+    return "\n".join(entries).encode()
+
+
+def _toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

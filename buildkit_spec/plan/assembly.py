@@ -1,0 +1,58 @@
+"""Putting branches together: merged where the daemon can, one after another where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from buildkit_spec import llb
+
+Step = Callable[[llb.State], llb.State]
+"""Takes a file system to one that has something more."""
+
+
+class Assembly:
+    """A file system that grows by branches.
+
+    With ``mergeop`` and ``diffop`` a branch is built on what it needs alone, beside the others, and
+    only its layer goes into the image. Without, every step is built on the one before it. The file
+    system is the same.
+
+    Args:
+        base: What to begin with.
+        can_merge: Whether the daemon can merge and take differences.
+        name: Called with what is joined; returns the name of the vertex.
+    """
+
+    def __init__(self, base: llb.State, *, can_merge: bool, name: Callable[[str], str]) -> None:
+        self._state = base
+        self._can_merge = can_merge
+        self._name = name
+        self._branches: list[tuple[llb.State, llb.State]] = []
+
+    def branch(self, root: llb.State, step: Step) -> llb.State:
+        """Add what *step* does to *root*.
+
+        Returns:
+            What the step left; further branches may grow on it.
+        """
+        if not self._can_merge:
+            self._state = step(self._state)
+            return self._state
+        result = step(root)
+        self._branches.append((root, result))
+        return result
+
+    def join(self) -> llb.State:
+        """Return the file system with all branches so far."""
+        branches, self._branches = self._branches, []
+        if len(branches) == 1 and branches[0][0].output == self._state.output:
+            self._state = branches[0][1]  # nothing stands beside it
+        elif branches:
+            layers = [llb.diff(root, result) for root, result in branches]
+            self._state = llb.merge([self._state, *layers], name=self._name("join the layers"))
+        return self._state
+
+    def grow(self, step: Step) -> llb.State:
+        """Do *step* on everything so far."""
+        self._state = step(self.join())
+        return self._state

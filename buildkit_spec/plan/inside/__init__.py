@@ -1,0 +1,32 @@
+"""Programs that run inside a build, with the image's own Python: mounted, never in the image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from buildkit_spec import llb
+
+ORDER = "order.json"
+"""What a program is to do: its one argument."""
+
+
+@cache
+def _text(name: str) -> bytes:
+    return (files(__name__) / name).read_bytes()
+
+
+def program_files(name: str, order: Mapping[str, object]) -> tuple[llb.FileAction, ...]:
+    """Return what writes the program *name*, such as ``lock.py``, and its order beside it."""
+    text = json.dumps(order, sort_keys=True).encode()
+    return (
+        llb.mkfile(f"/{name}", _text(name), mode=0o644),
+        llb.mkfile(f"/{ORDER}", text, mode=0o644),
+    )
+
+
+def command(interpreter: str, directory: str, name: str) -> list[str]:
+    """Return the command that runs the program *name* where its files are mounted."""
+    return [interpreter, "-I", "-B", f"{directory}/{name}", f"{directory}/{ORDER}"]

@@ -1,0 +1,134 @@
+"""Runs inside a build: resolve requirements with uv and write what was found, for the plan to read.
+
+It runs with the image's own interpreter, Python 3.8 or newer, and nothing but its standard library.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from typing import Any
+
+_WHEEL = re.compile(r'\{ url = "([^"]+)"([^}]*)hashes = \{ sha256 = "([0-9a-f]{64})" \}')
+_SIZE = re.compile(r"\bsize = ([0-9]+)")
+_LOGIN = re.compile(r'^url = "(https?://)([^@/"]+)@([^/"]+)', re.MULTILINE)
+_AT_ONCE = 16
+_TIMEOUT_S = 10
+
+
+def main(order: dict[str, Any]) -> int:
+    """Resolve, ask for the sizes that the index did not give, and write one JSON document."""
+    lock = os.path.join(order["scratch"], "pylock.toml")
+    if order["prefer_installed"]:
+        with open(lock, "w", encoding="utf-8") as file:
+            file.write(preferences())
+    command = [*order["command"], "--format", "pylock.toml", "--output-file", lock]
+    if order["may_build"]:
+        code = subprocess.call(command, stdout=subprocess.DEVNULL)
+    else:
+        # Wheels only: where that is not enough, the plan asks again with the system packages there.
+        command.append("--no-build")
+        code = subprocess.run(command, capture_output=True, check=False).returncode
+        if code:
+            write(order["output"], {"needs_build": True})
+            return 0
+    if code == 0:
+        with open(lock, encoding="utf-8") as file:
+            text = file.read()
+        write(order["output"], {"lock": text, "sizes": sizes(text, order["sizes"])})
+    return code
+
+
+def write(path: str, answer: dict[str, Any]) -> None:
+    """Write the answer."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def preferences() -> str:
+    """Return a lock of what is installed: what fits of it is kept, as pip would keep it."""
+    lines = ['lock-version = "1.0"', 'created-by = "buildkit-spec"']
+    for dist in importlib.metadata.distributions():
+        name, version = dist.metadata["Name"], dist.version
+        if name and version:
+            name = re.sub(r"[-_.]+", "-", name).lower()
+            lines += ["[[packages]]", f"name = {json.dumps(name)}"]
+            lines += [f"version = {json.dumps(version)}"]
+    return "\n".join(lines) + "\n"
+
+
+def sizes(lock: str, known_path: str) -> dict[str, int]:
+    """Return the size in bytes of every wheel of the lock that has one, by SHA-256."""
+    try:
+        with open(known_path, encoding="utf-8") as file:
+            known = json.load(file)
+    except (OSError, ValueError):
+        known = {}
+    found: dict[str, int] = {}
+    unknown: dict[str, str] = {}
+    for url, rest, sha256 in _WHEEL.findall(lock):
+        if not url.endswith(".whl"):
+            continue
+        said = _SIZE.search(rest)
+        size = int(said.group(1)) if said else known.get(sha256)
+        if size is None:
+            unknown[sha256] = url
+        else:
+            found[sha256] = size
+    if unknown:
+        opener = urllib.request.build_opener(*logins())
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            answers = pool.map(lambda url: ask(opener, url), unknown.values())
+            asked = {sha256: size for sha256, size in zip(unknown, answers) if size}
+        found.update(asked)
+        remember(known_path, {**known, **asked})
+    return found
+
+
+def ask(opener: urllib.request.OpenerDirector, url: str) -> int | None:
+    """Return what the index says of a file's size; None when it does not."""
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+            return int(answer.headers["Content-Length"])
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def logins() -> list[urllib.request.BaseHandler]:
+    """Return handlers that know the logins of uv's indexes."""
+    try:
+        with open(os.environ["UV_CONFIG_FILE"], encoding="utf-8") as file:
+            entries = _LOGIN.findall(file.read())
+    except (OSError, KeyError):
+        return []
+    passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    for scheme, login, host in entries:
+        user, _, password = login.partition(":")
+        user, password = urllib.parse.unquote(user), urllib.parse.unquote(password)
+        passwords.add_password(None, scheme + host, user, password, is_authenticated=True)
+    return [urllib.request.HTTPBasicAuthHandler(passwords)] if entries else []
+
+
+def remember(path: str, known: dict[str, int]) -> None:
+    """Keep the sizes for the next time; what is lost in a race is asked for again."""
+    try:
+        own = f"{path}.{os.getpid()}"
+        with open(own, "w", encoding="utf-8") as file:
+            json.dump(known, file)
+        os.replace(own, path)
+    except OSError:
+        pass  # asked again then
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as _file:
+        _order = json.load(_file)
+    sys.exit(main(_order))

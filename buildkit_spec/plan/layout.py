@@ -1,0 +1,209 @@
+"""One spec on one platform: which branches there are, and how they come together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from buildkit_spec import llb
+from buildkit_spec.plan import apt, commands, files, python, python_layers, user
+from buildkit_spec.plan.assembly import Assembly
+from buildkit_spec.plan.checks import probe_problems, refuse
+from buildkit_spec.plan.groups import LayerGroup
+from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.plan.probe import PROBE_PATH, Probe, probe_args
+from buildkit_spec.plan.questions import Questions
+from buildkit_spec.plan.settings import RUN_DIR
+from buildkit_spec.plan.stage import Stage
+from buildkit_spec.plan.steps import Context
+from buildkit_spec.spec import requirement_files
+from buildkit_spec.spec.environment import IMAGE_ID
+
+WORKDIR = "/root"
+"""Where files go and where the container starts, as in Flyte's own images."""
+
+MOST_LAYERS = 127
+"""What runtimes can stack, the base's layers included. Source: Moby, ``layer/layer_store.go``."""
+
+_PROBE_DIR = f"{RUN_DIR}/probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What one spec makes of its base.
+
+    Attributes:
+        stages: In the order of the image's layers; the base is not among them.
+        state: The file system.
+        config: The image config.
+        layers: How many layers it has at most, the base's included.
+    """
+
+    stages: tuple[Stage, ...]
+    state: llb.State
+    config: ImageConfig
+    layers: int
+
+
+def lay_out(context: Context, questions: Questions, base: Stage, layers: int) -> Layout:
+    """Lay out the graph of one spec.
+
+    ::
+
+        base ─┬─ apt ─ user ─┬─ copied files
+              │              └─ source files
+              └─ layer group, layer group, …            each on the base alone
+        all merged ─ packages built from source ─ commands
+
+    With commands, the source files come on top of what they leave.
+
+    Args:
+        context: The platform's context, not probed yet.
+        questions: Who answers what the base holds and what the resolver finds.
+        base: The stage of the base image.
+        layers: How many layers that has.
+
+    Raises:
+        SpecValidationError: The spec asks for what its base image cannot give; all of it at once.
+        SolveError: The base image cannot be asked, or there is no solution.
+    """
+    return _LayingOut(context, questions, base, layers).run()
+
+
+class _LayingOut:
+    def __init__(self, context: Context, questions: Questions, base: Stage, layers: int) -> None:
+        self._context = context
+        self._questions = questions
+        self._base = base
+        self._layers = layers
+        self._stages: list[Stage] = []
+        self._can_merge = questions.supports("mergeop") and questions.supports("diffop")
+        self._assembly = Assembly(
+            base.state,
+            can_merge=self._can_merge,
+            name=lambda text: context.name("image", text),
+        )
+
+    def run(self) -> Layout:
+        spec, options = self._context.spec, self._context.spec.builder_options
+        workdir = options.workdir or WORKDIR
+        owner = options.user or self._context.config.user
+        if spec.apt_packages or python_layers.has_packages(spec):
+            self._context = replace(self._context, probe=self._ask(self._base.state))
+            refuse(probe_problems(self._context))
+        system = self._base
+        if spec.apt_packages:
+            system = self._grow(
+                "apt",
+                "apt_packages",
+                lambda state: apt.install(self._context, state, spec.apt_packages or ()),
+            )
+        if options.user:
+            system = self._grow(
+                "user",
+                "builder_options.user",
+                lambda state: user.make(self._context, state, owner, workdir),
+            )
+        if python_layers.has_packages(spec):
+            self._python(system)
+        if spec.copy_selection() is not None:
+            self._branch("copy", "copy", system, self._copied(files.COPY, owner))
+        for index in range(len(spec.commands or ())):
+            name = f"commands[{index}]"
+            self._grow(name, name, self._command(index))
+        if spec.source_selection() is not None:
+            step = self._copied(files.SOURCE, owner)
+            if spec.commands:
+                self._grow("source", "source_root", step)
+            else:
+                self._branch("source", "source_root", system, step)
+        return Layout(
+            tuple(self._stages), self._assembly.join(), self._final_config(), self._layers
+        )
+
+    # --- concerns
+
+    def _python(self, system: Stage) -> None:
+        context, spec = self._context, self._context.spec
+        wanted = Wanted(tuple(sorted(set(spec.packages or ()))), requirement_files(spec))
+        lock = python_layers.resolve(
+            context, self._questions, wanted, self._base.state, system.state
+        )
+        # Every command, and the four stages around them, may need one of the layers too.
+        others = len(spec.commands or ()) + 4
+        groups, sources = python_layers.groups_of(
+            context, lock, MOST_LAYERS - self._layers - others
+        )
+        field = "packages" if spec.packages else "requirements"
+        for group in groups:
+            stage = f"python {group.name}"
+            self._branch(stage, field, self._base, self._installed(group, stage))
+        if sources:
+            self._grow("python sources", field, self._installed(sources, "python sources"))
+
+    def _installed(self, group: LayerGroup, stage: str) -> Callable[[llb.State], llb.State]:
+        return lambda state: python.install(self._context, state, group, stage=stage)
+
+    def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:
+        return lambda state: files.copy_tree(self._context, state, local_name, WORKDIR, owner=owner)
+
+    def _command(self, index: int) -> Callable[[llb.State], llb.State]:
+        return lambda state: commands.run_command(self._context, state, index)
+
+    def _ask(self, state: llb.State) -> Probe:
+        context, spec = self._context, self._context.spec
+        output = f"{_PROBE_DIR}{PROBE_PATH}"
+        answers = state.run(
+            probe_args(spec.python_version or "", spec.python_exec or "", output),
+            name=context.name("base", "look what it holds"),
+            env={"PATH": context.config.path},
+            user="0:0",
+            cwd="/",
+            mounts=[llb.Bind(_PROBE_DIR, source=llb.scratch())],
+            network=llb.Network.NONE,
+        ).mount(_PROBE_DIR)
+        text = self._questions.read_file(answers.marshal(platform=context.platform), PROBE_PATH)
+        return Probe.parse(text.decode(errors="replace"))
+
+    def _final_config(self) -> ImageConfig:
+        context = self._context
+        spec, options = context.spec, context.spec.builder_options
+        # Sorted: the tag does not tell one order from another, so the image must not either.
+        given = dict(sorted((spec.env or {}).items()))
+        env = {"PYTHONPATH": WORKDIR, **given, IMAGE_ID: spec.id}
+        config = context.config.with_env(env)
+        if spec.entrypoint is not None:
+            config = config.with_entrypoint(spec.entrypoint)
+        return replace(
+            config,
+            user=options.user or config.user,
+            workdir=options.workdir or WORKDIR,
+            labels={**config.labels, **options.labels},
+        )
+
+    # --- stages
+
+    def _branch(
+        self, name: str, field: str, on: Stage, step: Callable[[llb.State], llb.State]
+    ) -> Stage:
+        """Add a stage that is built on *on* alone, if the daemon can merge."""
+        if not self._can_merge:
+            on = self._last
+        return self._add(name, field, self._assembly.branch(on.state, step), (on.name,))
+
+    def _grow(self, name: str, field: str, step: Callable[[llb.State], llb.State]) -> Stage:
+        """Add a stage that is built on everything so far."""
+        used = {name for stage in self._stages for name in stage.after}
+        ends = tuple(stage.name for stage in self._stages if stage.name not in used)
+        return self._add(name, field, self._assembly.grow(step), ends or (self._base.name,))
+
+    def _add(self, name: str, field: str, state: llb.State, after: tuple[str, ...]) -> Stage:
+        stage = Stage(f"{self._context.prefix}{name}", field, state, after)
+        self._stages.append(stage)
+        self._layers += 1
+        return stage
+
+    @property
+    def _last(self) -> Stage:
+        return self._stages[-1] if self._stages else self._base

@@ -1,0 +1,100 @@
+"""What a spec wants of Python, as the resolver takes it: locks of all kinds become pinned lines."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.spec import RequirementFile, RequirementKind
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_NAME = re.compile(r"^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
+_HASH = re.compile(r"--hash[=\s]\s*([a-z0-9]+:[0-9a-f]+)")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+def normalized(name: str) -> str:
+    """Return the one spelling of a package's name. Source: PEP 503, *Normalized Names*."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def with_hashes(wanted: Wanted) -> Wanted:
+    """Return it with the hashes that its own files give: then every package must have one.
+
+    Source: pip documentation, *Secure installs*.
+    """
+    hashes: dict[str, set[str]] = {}
+    for file in wanted.files:
+        if RequirementKind.of(file.path) is RequirementKind.TEXT:
+            for line in file.content.decode(errors="replace").replace("\\\n", " ").splitlines():
+                name, found = _NAME.match(line), _HASH.findall(line)
+                if name and found:
+                    hashes.setdefault(normalized(name[1]), set()).update(found)
+    return replace(wanted, hashes={name: frozenset(found) for name, found in hashes.items()})
+
+
+def from_pylock(file: RequirementFile) -> RequirementFile:
+    """Return a ``pylock.toml`` as a requirements file with pinned versions, markers and hashes.
+
+    Raises:
+        SpecValidationError: It is no lock of the version known here.
+
+    Source: PEP 751.
+    """
+    try:
+        document = tomllib.loads(file.content.decode())
+        if not str(document["lock-version"]).startswith("1."):
+            raise ValueError("its version is not 1")
+        lines = [_line(entry) for entry in document.get("packages", ())]
+    except (ValueError, KeyError, TypeError) as error:
+        problem = Problem(
+            "requirements", f"{file.path} is no pylock.toml of version 1", "uv lock, or uv export"
+        )
+        raise SpecValidationError([problem]) from error
+    path = re.sub(r"\.toml$", ".txt", file.path)
+    return RequirementFile(path, "".join(lines).encode(), file.is_root)
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    name = entry["name"]
+    if vcs := entry.get("vcs"):
+        part = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
+        what, files = f"{name} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{part}", []
+    elif archive := entry.get("archive"):
+        what, files = f"{name} @ {archive['url']}", [archive]
+    elif "directory" in entry:
+        return ""  # the project the lock is of
+    else:
+        files = [*entry.get("wheels", ()), *([entry["sdist"]] if "sdist" in entry else [])]
+        what = f"{name}=={entry['version']}"
+    marker = f" ; {entry['marker']}" if entry.get("marker") else ""
+    return f"{what}{marker}{_hash_options(files)}\n"
+
+
+def _hash_options(files: Iterable[Mapping[str, Any]]) -> str:
+    found = {f"{kind}:{value}" for file in files for kind, value in file.get("hashes", {}).items()}
+    return "".join(f" --hash={one}" for one in sorted(found))
+
+
+def hash_problems(names: Sequence[str], wanted: Wanted) -> list[Problem]:
+    """Return a problem for every package that is to be verified and cannot be."""
+    if not wanted.hashes:
+        return []
+    return [
+        Problem(
+            "requirements",
+            f"{name} is needed and has no hash, as the others have",
+            "uv pip compile --generate-hashes, or pip-compile --generate-hashes",
+        )
+        for name in names
+        if name not in wanted.hashes
+    ]
