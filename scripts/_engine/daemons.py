@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 
 from _engine import EngineFailure, network, processes, say
-from _engine.layout import SUITES, Layout, State
+from _engine.layout import CONTAINERD, Layout, State
 from _engine.run import run, succeeds
 
 _FIRST_PORT = 5000
@@ -63,7 +63,7 @@ def engine_config(layout: Layout, state: State) -> dict[str, object]:
         "exec-root": str(layout.exec_root),
         "pidfile": str(layout.home / "docker.pid"),
         "hosts": [f"unix://{layout.socket}"],
-        "features": {"containerd-snapshotter": True},
+        "features": {"containerd-snapshotter": layout.store == CONTAINERD},
         "builder": {"Entitlements": {"network-host": True, "security-insecure": True}},
         "bridge": layout.bridge if state.network == network.BRIDGE else "none",
         "iptables": False,
@@ -74,7 +74,7 @@ def engine_config(layout: Layout, state: State) -> dict[str, object]:
     if state.network == network.BRIDGE:
         config |= {"mtu": network.mtu(), "dns": network.nameservers()}
     if not _has_overlay(layout.data):
-        config["storage-driver"] = "vfs" if layout.suite == "oldstable" else "native"
+        config["storage-driver"] = "native" if layout.store == CONTAINERD else "vfs"
     return config
 
 
@@ -121,7 +121,7 @@ def start_engine(layout: Layout, state: State) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     config = layout.home / "daemon.json"
     config.write_text(json.dumps(engine_config(layout, state), indent=2) + "\n", "utf-8")
-    say(f"starting the engine of {layout.suite} (step network: {state.network})")
+    say(f"starting the engine of {layout.name} (step network: {state.network})")
     command: list[str | Path] = [layout.programs / "usr/sbin/dockerd", "--config-file", config]
     processes.start(layout, "dockerd", command, lambda: engine_version(layout))
 
@@ -132,7 +132,8 @@ def start_registry(layout: Layout, state: State) -> None:
     Raises:
         EngineFailure: It does not come up.
     """
-    state.registry_port = _free_port(state.registry_port, _FIRST_PORT + SUITES.index(layout.suite))
+    wanted = _FIRST_PORT + layout.every().index(layout)
+    state.registry_port = _free_port(state.registry_port, wanted)
     layout.registry_data.mkdir(parents=True, exist_ok=True)
     config = layout.home / "registry.yml"  # JSON is YAML
     settings = registry_config(layout.registry_data, state.registry_port)
@@ -155,15 +156,14 @@ def mount_cgroups() -> bool:
 
 
 def unmount_cgroups(layout: Layout, state: State) -> None:
-    """Undo `mount_cgroups`, unless another suite's engine still needs it."""
-    suites = (Layout(suite, layout.root) for suite in SUITES)
-    if state.is_cgroup_mounted and not any(map(processes.is_any_running, suites)):
+    """Undo `mount_cgroups`, unless another engine still needs it."""
+    if state.is_cgroup_mounted and not any(map(processes.is_any_running, layout.every())):
         succeeds(["umount", "/sys/fs/cgroup"])
         state.is_cgroup_mounted = False
 
 
 def purge(layout: Layout) -> None:
-    """Remove the suite's folder, and the base image when no suite is left; it must be down.
+    """Remove the engine's folder, and the base image when it was the last; it must be down.
 
     Raises:
         EngineFailure: Something is still mounted in it.
@@ -172,7 +172,7 @@ def purge(layout: Layout) -> None:
         shutil.rmtree(layout.home, ignore_errors=not layout.home.exists())
     except OSError as exc:
         raise EngineFailure(f"{layout.home} cannot be removed: {exc}") from exc
-    if not any((layout.root / suite).exists() for suite in SUITES):
+    if not any(one.home.exists() for one in layout.every()):
         shutil.rmtree(layout.base, ignore_errors=True)
 
 

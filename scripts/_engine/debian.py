@@ -160,6 +160,16 @@ def fetch_engine(layout: Layout) -> dict[str, str]:
     return versions
 
 
+def copy_packages(lender: Layout, layout: Layout) -> None:
+    """Have the lender's unpacked packages by hard links: other paths, so other programs of ours."""
+    shutil.rmtree(layout.programs, ignore_errors=True)
+    run(["cp", "--archive", "--link", lender.programs, layout.programs])
+    for link in (layout.programs / "lib-missing").iterdir():
+        found = layout.programs / link.readlink().relative_to(lender.programs)
+        link.unlink()
+        link.symlink_to(found)
+
+
 def _private_apt(layout: Layout) -> list[str]:
     apt = layout.home / "apt"
     for folder in ("parts", "state/lists/partial", "cache/archives/partial", "debs"):

@@ -8,31 +8,73 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from _engine import EngineFailure
+
 SUITES = ("testing", "stable", "oldstable")
+CONTAINERD, GRAPH = "containerd", "graph"
+STORES = (CONTAINERD, GRAPH)
+"""Where an engine keeps images: in containerd, or the older way, in a graph driver."""
+
 _SOCKET_PATH_LIMIT = 107  # sockaddr_un.sun_path without its final NUL
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The private folder of one suite; every path the engine uses is below `home`."""
+    """The private folder of one suite and store; every path the engine uses is below `home`."""
 
     suite: str
     root: Path
+    store: str
 
     @classmethod
-    def of(cls, suite: str) -> Layout:
-        """The layout of a suite below BUILDKIT_SPEC_ENGINE_DIR or the user's cache folder."""
+    def of(cls, suite: str, store: str = "") -> Layout:
+        """The layout of a suite below BUILDKIT_SPEC_ENGINE_DIR or the user's cache folder.
+
+        Args:
+            suite: One of SUITES.
+            store: One of STORES; by default the best that the suite's engine has.
+
+        Raises:
+            EngineFailure: The suite's engine has no such store.
+        """
+        if store == CONTAINERD != best_store(suite):
+            raise EngineFailure(f"the engine of {suite} has no containerd image store")
         configured = os.environ.get("BUILDKIT_SPEC_ENGINE_DIR")
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         root = Path(configured or f"{cache}/buildkit-spec/engine").expanduser().absolute()
-        return cls(suite, root)
+        return cls(suite, root, store or best_store(suite))
+
+    def every(self) -> list[Layout]:
+        """All layouts below the same root, those with their suite's best store first."""
+        best = [Layout(suite, self.root, best_store(suite)) for suite in SUITES]
+        return [*best, *(replace(one, store=GRAPH) for one in best if one.store != GRAPH)]
+
+    @property
+    def best(self) -> Layout:
+        """The layout of the same suite with its best store; it has the packages."""
+        return replace(self, store=best_store(self.suite))
+
+    @property
+    def name(self) -> str:
+        """What messages, lock and folder call it: the suite, and the store if it is not its best."""
+        return self.suite if self.store == best_store(self.suite) else f"{self.suite}-{self.store}"
+
+    @property
+    def options(self) -> str:
+        """The command line's options that choose it, with a space before each."""
+        suite = "" if self.suite == SUITES[0] else f" --suite {self.suite}"
+        return suite if self.name == self.suite else f"{suite} --store {self.store}"
 
     @property
     def home(self) -> Path:
-        return self.root / self.suite
+        return self.root / self.name
+
+    @property
+    def lock(self) -> Path:
+        return self.root / f"{self.name}.lock"
 
     @property
     def programs(self) -> Path:
@@ -79,6 +121,11 @@ class Layout:
         """By how many characters the longest socket path is too long; 0 or less fits."""
         longest = self.exec_root / "containerd/containerd-debug.sock.ttrpc"
         return len(os.fsencode(longest)) - _SOCKET_PATH_LIMIT
+
+
+def best_store(suite: str) -> str:
+    """The newest kind of image store that a suite's engine has."""
+    return GRAPH if suite == "oldstable" else CONTAINERD
 
 
 @dataclass
