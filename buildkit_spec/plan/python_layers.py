@@ -67,7 +67,7 @@ def groups_of(
         wheels,
         installed=context.probe.installed,
         heavy_mib=4,
-        buckets=8,
+        buckets=16,
         most_layers=most_layers,
     )
     return groups, LayerGroup("sources", sources) if sources else None

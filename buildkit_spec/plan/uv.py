@@ -14,6 +14,8 @@ CACHE_DIR = f"{RUN_DIR}/uv-cache"
 _DIR = f"{RUN_DIR}/uv"
 _CONFIG_PATH = f"{RUN_DIR}/uv.toml"
 
+_CACHED = 'cache-control = { api = "max-age=600", files = "max-age=365000000, immutable" }\n'
+
 ENV = {
     "UV_CACHE_DIR": CACHE_DIR,
     "UV_CONFIG_FILE": _CONFIG_PATH,
@@ -68,11 +70,12 @@ def working_mounts(context: Context) -> tuple[llb.Mount, ...]:
 def config_file(index: str, extra_indexes: Sequence[str]) -> bytes:
     """Return the ``uv.toml`` that names the indexes; empty of entries when there is none.
 
-    Extra indexes come first, as uv looks at the default one last.
+    Extra indexes come first, as uv looks at the default one last. What they say of a package holds
+    for ten minutes, as with the public one: many do not say, and would be asked again every time.
     """
-    entries = [f"[[index]]\nurl = {_toml(url)}\n" for url in extra_indexes]
+    entries = [f"[[index]]\nurl = {_toml(url)}\n{_CACHED}" for url in extra_indexes]
     if index:
-        entries.append(f"[[index]]\nurl = {_toml(index)}\ndefault = true\n")
+        entries.append(f"[[index]]\nurl = {_toml(index)}\ndefault = true\n{_CACHED}")
     return "\n".join(entries).encode()
 
 

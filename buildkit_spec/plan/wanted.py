@@ -52,16 +52,19 @@ def from_pylock(file: RequirementFile) -> RequirementFile:
     """
     try:
         document = tomllib.loads(file.content.decode())
-        if not str(document["lock-version"]).startswith("1."):
-            raise ValueError("its version is not 1")
-        lines = [_line(entry) for entry in document.get("packages", ())]
-    except (ValueError, KeyError, TypeError) as error:
-        problem = Problem(
-            "requirements", f"{file.path} is no pylock.toml of version 1", "uv lock, or uv export"
-        )
-        raise SpecValidationError([problem]) from error
+        is_known = document["lock-version"].startswith("1.")
+        lines = [_line(entry) for entry in document.get("packages", ())] if is_known else []
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SpecValidationError([_no_pylock(file)]) from error
+    if not is_known:
+        raise SpecValidationError([_no_pylock(file)])
     path = re.sub(r"\.toml$", ".txt", file.path)
     return RequirementFile(path, "".join(lines).encode(), file.is_root)
+
+
+def _no_pylock(file: RequirementFile) -> Problem:
+    what = f"{file.path} is no pylock.toml of version 1"
+    return Problem("requirements", what, "uv export --format pylock.toml")
 
 
 def _line(entry: Mapping[str, Any]) -> str:

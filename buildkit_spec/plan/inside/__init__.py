@@ -9,6 +9,8 @@ from importlib.resources import files
 
 from buildkit_spec import llb
 
+_SHARED = "uv_indexes.py"
+
 ORDER = "order.json"
 """What a program is to do: its one argument."""
 
@@ -22,11 +24,12 @@ def program_files(name: str, order: Mapping[str, object]) -> tuple[llb.FileActio
     """Return what writes the program *name*, such as ``lock.py``, and its order beside it."""
     text = json.dumps(order, sort_keys=True).encode()
     return (
-        llb.mkfile(f"/{name}", _text(name), mode=0o644),
+        *(llb.mkfile(f"/{one}", _text(one), mode=0o644) for one in (name, _SHARED)),
         llb.mkfile(f"/{ORDER}", text, mode=0o644),
     )
 
 
 def command(interpreter: str, directory: str, name: str) -> list[str]:
     """Return the command that runs the program *name* where its files are mounted."""
-    return [interpreter, "-I", "-B", f"{directory}/{name}", f"{directory}/{ORDER}"]
+    # Not isolated altogether: what lies beside the program is imported by it.
+    return [interpreter, "-B", "-E", "-s", f"{directory}/{name}", f"{directory}/{ORDER}"]

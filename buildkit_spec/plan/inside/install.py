@@ -18,6 +18,8 @@ import sysconfig
 import time
 from typing import Any
 
+from uv_indexes import set_indexes
+
 _FEW = 64
 """So many files are compiled before another process would have started."""
 
@@ -32,6 +34,7 @@ def main(order: dict[str, Any]) -> int:
     touched: set[str] = set()
     for name in order["names"]:  # what is replaced leaves its folders changed
         touched.update(map(os.path.dirname, files_of(name)))
+    set_indexes(order["command"][0], "/dev/shm")
     code = subprocess.call(order["command"])
     if code:
         return code

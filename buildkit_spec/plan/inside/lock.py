@@ -10,11 +10,14 @@ import importlib.metadata
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
 from typing import Any
+
+from uv_indexes import set_indexes
 
 _WHEEL = re.compile(r'\{ url = "([^"]+)"([^}]*)hashes = \{ sha256 = "([0-9a-f]{64})" \}')
 _SIZE = re.compile(r"\bsize = ([0-9]+)")
@@ -29,9 +32,13 @@ def main(order: dict[str, Any]) -> int:
     if order["prefer_installed"]:
         with open(lock, "w", encoding="utf-8") as file:
             file.write(preferences())
+    set_indexes(order["command"][0], order["scratch"])
     command = [*order["command"], "--format", "pylock.toml", "--output-file", lock]
     if order["may_build"]:
-        code = subprocess.call(command, stdout=subprocess.DEVNULL)
+        quiet = subprocess.run(command, capture_output=True, check=False)
+        # What it knows of the index may be minutes old: the package may have come since.
+        command.append("--refresh")
+        code = quiet.returncode and subprocess.call(command, stdout=subprocess.DEVNULL)
     else:
         # Wheels only: where that is not enough, the plan asks again with the system packages there.
         command.append("--no-build")
@@ -83,7 +90,8 @@ def sizes(lock: str, known_path: str) -> dict[str, int]:
         else:
             found[sha256] = size
     if unknown:
-        opener = urllib.request.build_opener(*logins())
+        secure = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+        opener = urllib.request.build_opener(secure, *logins())
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
             answers = pool.map(lambda url: ask(opener, url), unknown.values())
             asked = {sha256: size for sha256, size in zip(unknown, answers) if size}
