@@ -392,6 +392,29 @@ class ExecError(SolveError):
         self.exit_code = exit_code
 
 
+class ResolutionError(ExecError):
+    """The Python packages of a spec do not go together, or cannot be found.
+
+    Attributes:
+        explanation: Why, in the resolver's own words: lines.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        explanation: Sequence[str],
+        exit_code: int,
+        vertex: str = "",
+        source: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(
+            message, exit_code=exit_code, vertex=vertex, source=source, remedy=remedy
+        )
+        self.explanation = tuple(explanation)
+
+
 class ExportError(SolveError):
     """The image was built but could not be exported or pushed.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buildkit_spec.plan.advice import advice
+from buildkit_spec.plan.advice import advice, as_resolution
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.planner import created_time, make_plan, refuse_unsupported
 from buildkit_spec.plan.questions import Questions
@@ -21,6 +21,7 @@ __all__ = [
     "Settings",
     "Stage",
     "advice",
+    "as_resolution",
     "created_time",
     "make_plan",
     "plan_document",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from buildkit_spec.errors import ExecError, ResolutionError, SolveError
+
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         r"unable to locate package (?P<what>\S+)",
@@ -70,6 +72,28 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "{what!r} is not in the image: add the package that has it to apt_packages",
     ),
 )
+
+_LOCK_STEP = re.compile(r"^\[([^\]]* )?([a-z.]+\.)?lock\] ")
+
+
+def as_resolution(error: SolveError) -> SolveError:
+    """Return a failure of the resolver as such, in its own words; others as they are."""
+    if not isinstance(error, ExecError) or not _LOCK_STEP.match(error.vertex):
+        return error
+    said = [line.removeprefix("error: ") for line in error.log_tail if line.strip()]
+    field = "requirements" if " -r " in error.vertex and "==" not in error.vertex else "packages"
+    resolution = ResolutionError(
+        f"the Python packages cannot be resolved: {said[0][:1].lower()}{said[0][1:]}"
+        if said
+        else "the Python packages cannot be resolved",
+        explanation=said[1:],
+        exit_code=error.exit_code,
+        vertex=error.vertex,
+        source=error.source or field,
+        remedy=error.remedy or advice(field, error.log_tail),
+    )
+    resolution.__cause__ = error.__cause__
+    return resolution
 
 
 def advice(field: str, log_tail: Sequence[str]) -> str:

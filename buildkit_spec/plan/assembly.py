@@ -20,13 +20,13 @@ class Assembly:
     Args:
         base: What to begin with.
         can_merge: Whether the daemon can merge and take differences.
-        name: Called with what is joined; returns the name of the vertex.
+        label: Goes before the names of the vertices that only take apart and put together.
     """
 
-    def __init__(self, base: llb.State, *, can_merge: bool, name: Callable[[str], str]) -> None:
+    def __init__(self, base: llb.State, *, can_merge: bool, label: str = "") -> None:
         self._state = base
         self._can_merge = can_merge
-        self._name = name
+        self._name = f"[internal] {label}".strip()
         self._branches: list[tuple[llb.State, llb.State]] = []
 
     def branch(self, root: llb.State, step: Step) -> llb.State:
@@ -48,8 +48,9 @@ class Assembly:
         if len(branches) == 1 and branches[0][0].output == self._state.output:
             self._state = branches[0][1]  # nothing stands beside it
         elif branches:
-            layers = [llb.diff(root, result) for root, result in branches]
-            self._state = llb.merge([self._state, *layers], name=self._name("join the layers"))
+            name = f"{self._name} take a layer"
+            layers = [llb.diff(root, result, name=name) for root, result in branches]
+            self._state = llb.merge([self._state, *layers], name=f"{self._name} join the layers")
         return self._state
 
     def grow(self, step: Step) -> llb.State:

@@ -79,11 +79,7 @@ class _LayingOut:
         self._layers = layers
         self._stages: list[Stage] = []
         self._can_merge = questions.supports("mergeop") and questions.supports("diffop")
-        self._assembly = Assembly(
-            base.state,
-            can_merge=self._can_merge,
-            name=lambda text: context.name("image", text),
-        )
+        self._assembly = Assembly(base.state, can_merge=self._can_merge, label=context.label)
 
     def run(self) -> Layout:
         spec, options = self._context.spec, self._context.spec.builder_options

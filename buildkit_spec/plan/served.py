@@ -75,7 +75,9 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
         if member.packages or member.requirements:
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
-            secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(uv.config_file(index_url, extra))
+            secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(
+                uv.config_file(index_url, extra, is_public=not member.pip_secret_mounts)
+            )
             if member.builder_config.uv == "wheel":
                 uv_version = member.builder_config.uv_version
         has_ssh = has_ssh or member.builder_options.ssh

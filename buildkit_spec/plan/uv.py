@@ -67,16 +67,27 @@ def working_mounts(context: Context) -> tuple[llb.Mount, ...]:
     )
 
 
-def config_file(index: str, extra_indexes: Sequence[str]) -> bytes:
+def config_file(index: str, extra_indexes: Sequence[str], *, is_public: bool) -> bytes:
     """Return the ``uv.toml`` that names the indexes; empty of entries when there is none.
 
-    Extra indexes come first, as uv looks at the default one last. What they say of a package holds
-    for ten minutes, as with the public one: many do not say, and would be asked again every time.
+    Extra indexes come first, as uv looks at the default one last.
+
+    Args:
+        index: URL of the default one; may be empty.
+        extra_indexes: URLs of the others.
+        is_public: Whether nobody needs to log in: then what an index says of a package holds for
+            ten minutes. Many do not say how long, and would be asked for every package again. One
+            with logins is asked every time, as other users share the cache.
     """
-    entries = [f"[[index]]\nurl = {_toml(url)}\n{_CACHED}" for url in extra_indexes]
+    entries = [_entry(url, is_public=is_public) for url in extra_indexes]
     if index:
-        entries.append(f"[[index]]\nurl = {_toml(index)}\ndefault = true\n{_CACHED}")
+        entries.append(_entry(index, is_public=is_public) + "default = true\n")
     return "\n".join(entries).encode()
+
+
+def _entry(url: str, *, is_public: bool) -> str:
+    is_cached = is_public and "@" not in url
+    return f"[[index]]\nurl = {_toml(url)}\n" + (_CACHED if is_cached else "")
 
 
 def _toml(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from buildkit_spec.errors import BuildkitSpecError, ExecError, ExportError, SolveError
+from buildkit_spec.errors import BuildkitSpecError, ExecError, ExportError, ResolutionError, SolveError
 from buildkit_spec.progress.lines import clean
 
 LOG_LINES = 20
@@ -27,6 +27,9 @@ def failure_text(error: BuildkitSpecError) -> str:
     """
     if not isinstance(error, SolveError):
         return str(error)
+    if isinstance(error, ResolutionError):
+        lines = [error.message, *(f"  {clean(line)}".rstrip() for line in error.explanation)]
+        return "\n".join([*lines, *([f"  → {error.remedy}"] if error.remedy else [])])
     lines = [error.message]
     lines += [f"  {label + ':':<11}{value}" for label, value in _facts(error)]
     if error.log_tail:
