@@ -68,8 +68,9 @@ def working_mounts(context: Context) -> tuple[llb.Mount, ...]:
 
 
 def config_file(index: str, extra_indexes: Sequence[str], *, is_public: bool) -> bytes:
-    """Return the ``uv.toml`` that names the indexes; empty of entries when there is none.
+    """Return the ``uv.toml`` that names the indexes; a comment alone when there is none.
 
+    It is never empty: BuildKit before 0.9 (Docker Engine 20.10) does not mount an empty secret.
     Extra indexes come first, as uv looks at the default one last.
 
     Args:
@@ -82,7 +83,7 @@ def config_file(index: str, extra_indexes: Sequence[str], *, is_public: bool) ->
     entries = [_entry(url, is_public=is_public) for url in extra_indexes]
     if index:
         entries.append(_entry(index, is_public=is_public) + "default = true\n")
-    return "\n".join(entries).encode()
+    return "\n".join(["# by buildkit-spec", *entries]).encode()
 
 
 def _entry(url: str, *, is_public: bool) -> str:
