@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from buildkit_spec.client import BuildOutput, Client, Gateway, image_exporter
+from buildkit_spec.client import BuildOutput, Client, Gateway, engine_exporter, image_exporter
 from buildkit_spec.errors import FileChangedError, SolveError
 from buildkit_spec.host import uv_directory
 from buildkit_spec.llb import Definition
@@ -16,6 +16,7 @@ from buildkit_spec.plan import (
     Served,
     Settings,
     advice,
+    as_resolution,
     created_time,
     make_plan,
     what_to_serve,
@@ -38,6 +39,7 @@ from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
+    Digest,
     Platform,
     Reference,
     ResolvedImage,
@@ -90,7 +92,10 @@ class Job:
             DaemonError: The daemon went away.
         """
         with self._session() as session:
-            self._client.build(self._answer_only, session=session)
+            try:
+                self._client.build(self._answer_only, session=session)
+            except SolveError as error:
+                raise self._explained(error) from error.__cause__
         assert self._plan is not None
         return self._plan
 
@@ -114,9 +119,12 @@ class Job:
 
         Raises:
             SpecValidationError: The spec cannot be built as it stands.
-            RegistryError: The base image is not there, or it cannot be told.
+            RegistryError: The base image is not there, or it cannot be told; or the registry does
+                not take the image from a Docker Engine without the containerd image store.
             SolveError: The build failed.
             FileChangedError: A file changed during the build.
+            UnsupportedCapabilityError: A Docker Engine without the containerd image store cannot
+                make what the spec asks for; nothing was built.
             DaemonError: The daemon went away.
         """
 
@@ -125,6 +133,12 @@ class Job:
             if on_status is not None:
                 on_status(update)
 
+        exporter = image_exporter([reference], push=is_pushed, insecure=is_insecure)
+        is_left_to_engine = not self._client.has_image_exporter()
+        if is_left_to_engine:
+            exporter = engine_exporter(
+                exporter, self._client.address, platform_count=len(self._platforms)
+            )
         with self._session() as session:
 
             def run(gateway: Gateway) -> BuildOutput:
@@ -145,20 +159,23 @@ class Job:
                 with whole.phase("solve"):
                     result = self._client.build(
                         run,
-                        exporters=[
-                            image_exporter([reference], push=is_pushed, insecure=is_insecure)
-                        ],
+                        exporters=[exporter],
                         session=session,
                         entitlements=self._entitlements(),
                         on_status=tell,
                     )
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
+        digest = result.digest
+        if is_left_to_engine:
+            # What its exporter tells is the config's: the manifest is made by the push.
+            with whole.phase("push"):
+                digest = self._push_from_engine(reference, tell) if is_pushed else None
         asked = clock.seconds["plan"] + clock.seconds["build"]
-        clock.seconds["export"] = whole.seconds["solve"] - asked
+        clock.seconds["export"] = sum(whole.seconds.values()) - asked
         return BuildResult(
-            reference.with_digest(result.digest) if result.digest else reference,
-            result.digest,
+            reference.with_digest(digest) if digest else reference,
+            digest,
             self._platforms,
             was_pushed=is_pushed,
             timings_s=clock.seconds,
@@ -169,6 +186,16 @@ class Job:
                 if step.has_inputs and not step.is_internal
             ),
             address=str(self._client.address),
+        )
+
+    def _push_from_engine(self, reference: Reference, tell: StatusCallback) -> Digest:
+        host, repository = reference.registry, reference.repository
+        token = self._logins.registry_token(host, repository)
+        return self._client.push_image(
+            reference,
+            credentials=None if token else self._logins.credentials(host, repository),
+            registry_token=token,
+            on_status=tell,
         )
 
     def _answer_only(self, gateway: Gateway) -> BuildOutput:
@@ -226,7 +253,8 @@ class Job:
         return shared
 
     def _explained(self, error: SolveError) -> SolveError:
-        error.source = self._plan.field_of(error.vertex) if self._plan else ""
+        error = as_resolution(error)
+        error.source = self._plan.field_of(error.vertex) if self._plan else error.source
         if not error.remedy:
             error.remedy = advice(error.source, error.log_tail)
         return error

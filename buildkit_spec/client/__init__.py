@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from buildkit_spec.client.capabilities import Capabilities
     from buildkit_spec.client.client import Client
     from buildkit_spec.client.dial import Tls
+    from buildkit_spec.client.engine_store import engine_exporter
     from buildkit_spec.client.exporters import CacheEntry, Exporter, image_exporter
     from buildkit_spec.client.find import find_address
     from buildkit_spec.client.gateway import Gateway
@@ -37,6 +38,7 @@ __all__ = [
     "SolveResult",
     "Tls",
     "Worker",
+    "engine_exporter",
     "find_address",
     "image_exporter",
 ]
@@ -57,6 +59,7 @@ _MODULES = {
     "SolveResult": "_build",
     "Tls": "dial",
     "Worker": "records",
+    "engine_exporter": "engine_store",
     "find_address": "find",
     "image_exporter": "exporters",
 }

@@ -7,6 +7,7 @@ import re
 from buildkit_spec.client._failure import Failure, take_apart
 from buildkit_spec.client._registry_words import Trouble, diagnose, remedy
 from buildkit_spec.client.address import Address
+from buildkit_spec.client.engine_store import STORE_REMEDY
 from buildkit_spec.errors import (
     BuildkitSpecError,
     ConnectionFailedError,
@@ -111,9 +112,10 @@ def _solve_error(failure: Failure) -> SolveError:
             return SolveError(message, code=code, remedy=remedy_)
     if re.search(r'exporter "?image"? could not be found', said):
         return SolveError(
-            "this Docker Engine cannot push from a build: it has no containerd image store",
+            "this Docker Engine has no image exporter: it has no containerd image store",
             code=code,
-            remedy='set {"features": {"containerd-snapshotter": true}} in its daemon.json',
+            remedy="export with engine_exporter() and push with Client.push_image(), as"
+            f" BuildkitBuilder does; or {STORE_REMEDY}",
         )
     if "failed to push" in said:
         return _export_error(failure)

@@ -17,15 +17,19 @@ from buildkit_spec.client._errors import translate
 from buildkit_spec.client._greeting import greet
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.dial import Tls, dial
+from buildkit_spec.client.engine_api import EngineApi
+from buildkit_spec.client.engine_push import push_image
 from buildkit_spec.client.exporters import CacheEntry, Exporter
 from buildkit_spec.client.records import (
+    SNAPSHOTTER,
     CacheRecord,
     DaemonInfo,
     Worker,
     decode_record,
     decode_worker,
 )
-from buildkit_spec.values import StatusCallback
+from buildkit_spec.errors import UnsupportedCapabilityError
+from buildkit_spec.values import Credentials, Digest, Reference, StatusCallback
 
 if TYPE_CHECKING:
     from buildkit_spec.session import Session
@@ -63,6 +67,8 @@ class Client:
             tls=tls,
             is_insecure_allowed=is_insecure_allowed,
         )
+        is_engine = self._dialed.address.scheme == "docker"
+        self._engine = EngineApi(self._dialed.address, connect_timeout_s) if is_engine else None
         try:
             self._info = greet(self.channel, address, connect_timeout_s)
         except BaseException:
@@ -81,7 +87,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; builds that run on it are cancelled."""
+        """Close the connection; builds and pushes that run on it are cancelled."""
+        if self._engine is not None:
+            self._engine.close()
         self._dialed.close()
 
     @property
@@ -101,6 +109,60 @@ class Client:
         """
         answer = self._call(pb.Control.ListWorkers, pb.ListWorkersRequest(), self._timeout_s)
         return tuple(map(decode_worker, answer.record))
+
+    def has_image_exporter(self) -> bool:
+        """Whether the daemon makes images that it can push itself.
+
+        A Docker Engine without the containerd image store does not: its BuildKit puts them into
+        the Engine (`engine_exporter`), which pushes them (`push_image`).
+
+        Raises:
+            DaemonError: It went away.
+
+        Source: buildx ``driver/docker/driver.go``: only a worker over containerd has a snapshotter.
+        """
+        return self._engine is None or any(SNAPSHOTTER in one.labels for one in self.workers())
+
+    def push_image(
+        self,
+        reference: Reference,
+        *,
+        credentials: Credentials | None = None,
+        registry_token: str = "",
+        on_status: StatusCallback | None = None,
+    ) -> Digest:
+        """Push an image that is in the Docker Engine, through the Engine's own API.
+
+        The login goes to the Engine that this connection is to, and to nobody else.
+
+        Args:
+            reference: Its name, with a tag.
+            credentials: The login for its registry; None for none.
+            registry_token: A bearer token for the registry, in place of a login; or empty.
+            on_status: Told what happens, on this thread: one step, a transfer for each layer.
+
+        Returns:
+            Digest of the manifest, as the registry has it.
+
+        Raises:
+            UnsupportedCapabilityError: The daemon is no Docker Engine.
+            RegistryAuthError: The registry wants another login.
+            RegistryUnavailableError: The registry does not answer, or asks to wait.
+            RegistryError: The registry refuses the image, or the Engine has no such image.
+            ConnectionFailedError: The Engine went away.
+            SolveCanceledError: The client was closed from another thread.
+        """
+        if self._engine is None:
+            raise UnsupportedCapabilityError(
+                f"{self.address} is no Docker Engine: its exporters push", capability="push"
+            )
+        return push_image(
+            self._engine,
+            reference,
+            credentials=credentials,
+            registry_token=registry_token,
+            on_status=on_status,
+        )
 
     def disk_usage(self, filters: Sequence[str] = ()) -> tuple[CacheRecord, ...]:
         """Return what the build cache holds.

@@ -59,10 +59,12 @@ class Dialed:
     """An open way to a daemon.
 
     Attributes:
+        address: The daemon's; of ``docker://`` alone, which Engine it is.
         channel: For calls.
         relay: What stands between, or None.
     """
 
+    address: Address
     channel: grpc.Channel
     relay: Relay | None = None
 
@@ -102,12 +104,12 @@ def dial(
         raise _refuse_plain(address)
     if address.scheme == "docker":
         relay = Relay(partial(open_docker_stream, address, timeout_s))
-        return Dialed(_channel(f"unix:{relay.path}", authority="localhost"), relay)
+        return Dialed(address, _channel(f"unix:{relay.path}", authority="localhost"), relay)
     connect(address, timeout_s).close()
     if address.path:
         # Go's server refuses the socket's path as a host name.
-        return Dialed(_channel(f"unix:{address.path}", authority="localhost"))
-    return Dialed(_channel(address.target, tls=tls, options=_TCP_OPTIONS))
+        return Dialed(address, _channel(f"unix:{address.path}", authority="localhost"))
+    return Dialed(address, _channel(address.target, tls=tls, options=_TCP_OPTIONS))
 
 
 def _refuse_plain(address: Address) -> ConnectionFailedError:

@@ -12,6 +12,9 @@ from buildkit_spec.values import Platform
 if TYPE_CHECKING:
     from buildkit_spec._pb import control, worker
 
+SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
+"""Worker label: what keeps its file systems. Source: ``worker/label/label.go``."""
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonInfo:

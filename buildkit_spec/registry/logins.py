@@ -113,6 +113,18 @@ class Logins:
                 return login.credentials
         return None
 
+    def registry_token(self, host: str, repository: str = "") -> str:
+        """Return the bearer token that a login file has for a registry, or an empty text.
+
+        Args:
+            host: As for `credentials`.
+            repository: As for `credentials`.
+        """
+        found: list[Login | None] = [
+            file.find(canonical_host(host), repository) for file in self._files()
+        ]
+        return next((login.registry_token for login in found if login), "")
+
     def fetch_token(
         self,
         *,
@@ -139,8 +151,8 @@ class Logins:
             RegistryAuthError: The login is refused, or *realm* may not be told a secret.
             RegistryUnavailableError: The token server did not answer, or not with a token.
         """
-        given = self._registry_token(canonical_host(host), scopes)
-        if given:
+        names = (scope.split(":")[1] for scope in scopes if scope.startswith("repository:"))
+        if given := self.registry_token(host, next(names, "")):
             return BearerToken(given)
         from buildkit_spec.registry.tokens import fetch_token
 
@@ -183,10 +195,3 @@ class Logins:
                 )
                 self._helped[name, host] = (time.monotonic(), found)
             return found
-
-    def _registry_token(self, host: str, scopes: Sequence[str]) -> str:
-        repository = next(
-            (scope.split(":")[1] for scope in scopes if scope.startswith("repository:")), ""
-        )
-        found: list[Login | None] = [file.find(host, repository) for file in self._files()]
-        return next((login.registry_token for login in found if login), "")

@@ -32,7 +32,7 @@ class BuildResult:
     Attributes:
         reference: The image's name with its tag, pinned to *digest* where that is known.
         digest: Of the manifest, or of the index when there are several platforms; None when
-            nothing was exported.
+            nothing was exported, or only to a Docker Engine that makes the manifest when it pushes.
         platforms: What the image runs on; empty when it was there already.
         was_built: False when the image was in the registry already and nothing was done.
         was_pushed: Whether it was pushed now.

@@ -1,0 +1,127 @@
+"""The HTTP API of a Docker Engine: the few requests that its BuildKit leaves to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+from buildkit_spec.client.address import Address
+from buildkit_spec.client.sockets import connect
+from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
+
+
+class EngineApi:
+    """Requests to one Engine, over its own socket: no proxy, no redirect, nobody else.
+
+    Safe to use from several threads at once.
+
+    Args:
+        address: The Engine's; it was dialled before.
+        timeout_s: How long connecting may take, in seconds.
+    """
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End the requests that run, here and on the Engine; later ones are refused."""
+        with self._lock:
+            self._is_closed = True
+            for stream in self._open:
+                with suppress(OSError):
+                    stream.shutdown(socket.SHUT_RDWR)
+
+    def post(self, path: str, headers: Mapping[str, str]) -> Generator[dict[str, Any], None, None]:
+        """Send a request without a body, and yield the JSON objects of its answer as they come.
+
+        What the Engine refuses is an object with ``error``, as what fails later is. Closing the
+        generator ends the request, and the Engine stops what it does for it.
+
+        Args:
+            path: Quoted, without an API version: the Engine takes its own.
+            headers: Sent as they are.
+
+        Raises:
+            ConnectionFailedError: The Engine is not there, or went away meanwhile.
+            DeadlineExceededError: It did not take the connection in time.
+            SolveCanceledError: `close` was called.
+
+        Source: moby ``pkg/jsonmessage``, ``pkg/streamformatter``: each object is one line.
+        """
+        connection = _Connection(self._address, self._timeout_s)
+        try:
+            connection.connect()
+            with self._tracked(connection.sock):
+                connection.request("POST", path, headers=dict(headers))
+                answer = connection.getresponse()
+                for message in filter(None, map(_decode, answer)):
+                    yield message if answer.status == HTTPStatus.OK else _refusal(message)
+                if answer.status != HTTPStatus.OK:
+                    yield {"error": f"the Engine answered with status {answer.status}"}
+        except (OSError, HTTPException) as error:
+            raise self.lost(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
+    def lost(self, why: str) -> ConnectionFailedError | SolveCanceledError:
+        """Return the error of an answer that broke off."""
+        if self._is_closed:
+            return _cancelled()
+        return ConnectionFailedError(
+            f"the connection to {self._address} broke: {why}",
+            address=str(self._address),
+            remedy="is the Engine still running? Its log says why it stopped",
+        )
+
+    @contextmanager
+    def _tracked(self, stream: socket.socket) -> Iterator[None]:
+        with self._lock:
+            if self._is_closed:
+                raise _cancelled()
+            self._open.add(stream)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(stream)
+
+
+class _Connection(HTTPConnection):
+    """HTTP over whatever an address names."""
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        super().__init__("docker")
+        self._address = address
+        self._timeout_s = timeout_s
+
+    def connect(self) -> None:
+        self.sock = connect(self._address, self._timeout_s)
+        # A registry may take its time: only who cancels ends a request that was begun.
+        self.sock.settimeout(None)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _refusal(message: dict[str, Any]) -> dict[str, Any]:
+    return {"error": str(message.get("message", message))}
+
+
+def _cancelled() -> SolveCanceledError:
+    return SolveCanceledError("the build was cancelled", code="CANCELLED")

@@ -1,0 +1,69 @@
+"""What becomes of a result on a Docker Engine without the containerd image store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from buildkit_spec.client.address import Address
+from buildkit_spec.client.exporters import NAME, CacheEntry, Exporter
+from buildkit_spec.errors import UnsupportedCapabilityError
+
+MOBY = "moby"
+"""Type of the exporter that puts an image into the Engine. Source: moby ``builder-next``."""
+
+STORE = "containerd-snapshotter"
+"""The Engine's feature that such an Engine has not, as its ``daemon.json`` spells it."""
+
+STORE_REMEDY = (
+    f'turn its store on, {{"features": {{"{STORE}": true}}}} in its daemon.json (Engine 20.10 has'
+    " none), or build on a buildkitd"
+)
+
+_BEYOND = {
+    "annotation": "annotations",
+    "manifest-descriptor-annotation": "annotations",
+    "index-annotation": "annotations",
+    "compression": "a choice of compression",
+    "compression-level": "a choice of compression",
+    "force-compression": "a choice of compression",
+}
+"""Attributes that ask for what the Engine's own push does not do, and what that is."""
+
+
+def engine_exporter(
+    exporter: Exporter,
+    address: Address,
+    *,
+    platform_count: int = 1,
+    frontend_attrs: Mapping[str, str] | None = None,
+    cache_exports: Sequence[CacheEntry] = (),
+) -> Exporter:
+    """Return the exporter that puts an image into the Engine, under the names of *exporter*.
+
+    Args:
+        exporter: What would make the image elsewhere: `image_exporter`.
+        address: The Engine's, for messages.
+        platform_count: How many platforms the image is for.
+        frontend_attrs: The build's; attestations are asked for there.
+        cache_exports: The build's.
+
+    Raises:
+        UnsupportedCapabilityError: The build asks for what such an Engine cannot make; all of it.
+    """
+    lacks = ["an image for several platforms"] if platform_count > 1 else []
+    if any(key.startswith("attest:") for key in frontend_attrs or ()):
+        lacks.append("attestations")
+    for key, value in exporter.attrs.items():
+        what = _BEYOND.get(key.partition("[")[0].partition(".")[0])
+        if what and (key, value) != ("compression", "gzip"):
+            lacks.append(what)
+    if any(entry.kind != "inline" for entry in cache_exports):
+        lacks.append("a cache elsewhere")
+    if lacks:
+        raise UnsupportedCapabilityError(
+            f"the Docker Engine at {address} cannot make {', '.join(dict.fromkeys(lacks))}:"
+            " it has no containerd image store",
+            capability=STORE,
+            remedy=STORE_REMEDY,
+        )
+    return Exporter(MOBY, {NAME: exporter.attrs[NAME]})
