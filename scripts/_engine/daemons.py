@@ -119,6 +119,8 @@ def start_engine(layout: Layout, state: State) -> None:
     """
     for folder in (layout.data, layout.exec_root):
         folder.mkdir(parents=True, exist_ok=True)
+    # Engine 20.10 would give the bridge its address of last time, which another may have by now.
+    shutil.rmtree(layout.data / "network", ignore_errors=True)
     config = layout.home / "daemon.json"
     config.write_text(json.dumps(engine_config(layout, state), indent=2) + "\n", "utf-8")
     say(f"starting the engine of {layout.name} (step network: {state.network})")

@@ -59,7 +59,7 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """What messages, lock and folder call it: the suite, and the store if it is not its best."""
+        """What messages, lock and folder call it: the suite, and the store if not its best."""
         return self.suite if self.store == best_store(self.suite) else f"{self.suite}-{self.store}"
 
     @property
