@@ -13,7 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from buildkit_spec.errors import BuildkitSpecError, InvalidValueError, SolveCanceledError
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    InvalidValueError,
+    Problem,
+    SolveCanceledError,
+    SpecValidationError,
+)
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import BuildResult, Platform, Reference
 
@@ -205,6 +211,31 @@ class BuildkitBuilder:
         with self.connect() as client:
             job = Job(client, spec, self._settings(), self.registry.logins, {}, self._env)
             return job.plan()
+
+    def lock(self, spec: ImageSpec, *, upgrade: bool = False) -> str:
+        """Resolve the Python packages of a spec, in its image and for all its platforms.
+
+        Args:
+            spec: What to resolve.
+            upgrade: Take the newest versions also of what its lock has already.
+
+        Returns:
+            The text of a lock file (PEP 751), to be written to ``spec.origin.lock``.
+
+        Raises:
+            SpecValidationError: The spec wants no Python packages, or cannot be built as it stands.
+            ResolutionError: There is no solution.
+            RegistryError: The base image is not there, or it cannot be told.
+            DaemonError: No daemon, or it went away.
+        """
+        from buildkit_spec.plan import lock_file
+
+        plan = self.plan(spec.with_lock(None) if upgrade else spec)
+        locks = {one.platform: one.lock for one in plan.platforms if one.lock is not None}
+        if not locks:
+            problem = Problem("packages", "names nothing to lock", "packages: [pandas]")
+            raise SpecValidationError([problem])
+        return lock_file.write(spec, locks)
 
     def _find(self, reference: Reference, platforms: tuple[Platform, ...]) -> Reference | None:
         digest = self.registry.digest(reference, platforms=platforms)

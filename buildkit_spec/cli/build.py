@@ -25,6 +25,7 @@ Examples:
 )
 @spec_arguments
 @click.option("--push/--no-push", default=None, help="Push; by default when a registry is named.")
+@click.option("--locked", is_flag=True, help="Install what the locks say; resolve nothing.")
 @click.option("--force", is_flag=True, help="Build and push even when the image is there.")
 @address_option
 @insecure_option
@@ -39,6 +40,7 @@ def command(
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     push: bool | None,
+    locked: bool,
     force: bool,
     address: str | None,
     insecure_registries: tuple[str, ...],
@@ -54,6 +56,8 @@ def command(
     from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
 
     found = read_specs(files, overrides)
+    if locked:
+        found = [(name, spec.locked()) for name, spec in found]
     builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
     stream = sys.stderr

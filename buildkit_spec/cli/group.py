@@ -12,6 +12,7 @@ from buildkit_spec.errors import BuildkitSpecError, DaemonError, InvalidValueErr
 
 _COMMANDS = {
     "build": "Build images and push them, unless they are there already.",
+    "lock": "Resolve Python packages and write their versions and hashes beside the spec.",
     "plan": "Show the graph of an image without building it.",
     "exists": "Tell whether images are in their registry.",
     "info": "Show the daemon: address, version, workers, capabilities.",
@@ -56,7 +57,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BuildkitSpecError as error:
-            click.echo(f"error: {error}", err=True)
+            from buildkit_spec.progress import failure_text
+
+            click.echo(f"error: {failure_text(error)}", err=True)
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
             click.echo("interrupted: what was not done was stopped, and is not pushed", err=True)

@@ -11,13 +11,13 @@ from buildkit_spec.plan.assembly import Assembly
 from buildkit_spec.plan.checks import probe_problems, refuse
 from buildkit_spec.plan.groups import LayerGroup
 from buildkit_spec.plan.image_config import ImageConfig
-from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.plan.lock import Lock
 from buildkit_spec.plan.probe import PROBE_PATH, Probe, probe_args
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.spec import requirement_files
+from buildkit_spec.plan.wanted import wanted_of
 from buildkit_spec.spec.environment import IMAGE_ID
 
 WORKDIR = "/root"
@@ -38,12 +38,14 @@ class Layout:
         state: The file system.
         config: The image config.
         layers: How many layers it has at most, the base's included.
+        lock: What the resolver found; None when nothing was asked.
     """
 
     stages: tuple[Stage, ...]
     state: llb.State
     config: ImageConfig
     layers: int
+    lock: Lock | None
 
 
 def lay_out(context: Context, questions: Questions, base: Stage, layers: int) -> Layout:
@@ -78,6 +80,7 @@ class _LayingOut:
         self._base = base
         self._layers = layers
         self._stages: list[Stage] = []
+        self._lock: Lock | None = None
         self._can_merge = questions.supports("mergeop") and questions.supports("diffop")
         self._assembly = Assembly(base.state, can_merge=self._can_merge, label=context.label)
 
@@ -115,16 +118,19 @@ class _LayingOut:
             else:
                 self._branch("source", "source_root", system, step)
         return Layout(
-            tuple(self._stages), self._assembly.join(), self._final_config(), self._layers
+            tuple(self._stages),
+            self._assembly.join(),
+            self._final_config(),
+            self._layers,
+            self._lock,
         )
 
     # --- concerns
 
     def _python(self, system: Stage) -> None:
         context, spec = self._context, self._context.spec
-        wanted = Wanted(tuple(sorted(set(spec.packages or ()))), requirement_files(spec))
-        lock = python_layers.resolve(
-            context, self._questions, wanted, self._base.state, system.state
+        lock = self._lock = python_layers.resolve(
+            context, self._questions, wanted_of(spec), self._base.state, system.state
         )
         # Every command, and the four stages around them, may need one of the layers too.
         others = len(spec.commands or ()) + 4

@@ -35,6 +35,7 @@ class Wanted:
         hashes: The hashes that the user's lock allows, by package; empty without a lock.
         mounts: What the lines refer to by path.
         arguments: Further arguments of the resolver.
+        preferences: Versions that are taken where they fit, by package.
     """
 
     packages: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Wanted:
     hashes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     mounts: tuple[llb.Mount, ...] = ()
     arguments: tuple[str, ...] = ()
+    preferences: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -72,7 +74,10 @@ def resolve(context: Context, state: llb.State, wanted: Wanted, *, may_build: bo
         "command": command,
         "may_build": may_build,
         "output": f"{_ANSWER_DIR}{ANSWER_PATH}",
-        "prefer_installed": bool(context.probe.installed) and not wanted.is_complete,
+        # What fits of what is installed is kept, as pip keeps it.
+        "preferences": {}
+        if wanted.is_complete
+        else {**wanted.preferences, **context.probe.installed},
         "scratch": SCRATCH_DIR,
         "sizes": _SIZES,
     }

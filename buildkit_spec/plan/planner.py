@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from types import MappingProxyType
 
 from buildkit_spec import llb
+from buildkit_spec.plan import lock_file
 from buildkit_spec.plan.checks import refuse, unsupported_problems
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.layout import lay_out
@@ -59,7 +60,8 @@ def refuse_unsupported(spec: ImageSpec) -> None:
         SpecValidationError: There is such a field; all of them.
     """
     members = [member for _, member in lineage(spec, {})]
-    refuse([problem for member in members for problem in unsupported_problems(member)])
+    problems = [problem for member in members for problem in unsupported_problems(member)]
+    refuse(problems + (lock_file.problems(spec) if spec.origin.is_locked else []))
 
 
 def _plan_platform(
@@ -94,7 +96,7 @@ def _plan_platform(
         layout = lay_out(context, questions, base, layers)
         stages += layout.stages
         state, config, layers = layout.state, layout.config, layout.layers
-    return PlatformPlan(platform, stages, state, config)
+    return PlatformPlan(platform, stages, state, config, layout.lock)
 
 
 def _base(

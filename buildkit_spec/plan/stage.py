@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from buildkit_spec.llb import State
 from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.plan.lock import Lock
 from buildkit_spec.values import Platform
 
 
@@ -36,12 +37,14 @@ class PlatformPlan:
         stages: At least the base, in the order of the image's layers.
         state: The image's file system: all stages together.
         config: The image config.
+        lock: Every Python package of the spec, resolved; None when it wants none.
     """
 
     platform: Platform
     stages: tuple[Stage, ...]
     state: State
     config: ImageConfig
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)

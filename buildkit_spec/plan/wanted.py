@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.plan import lock_file
 from buildkit_spec.plan.locking import Wanted
-from buildkit_spec.spec import RequirementFile, RequirementKind
+from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind, requirement_files
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +26,25 @@ _SEPARATORS = re.compile(r"[-_.]+")
 def normalized(name: str) -> str:
     """Return the one spelling of a package's name. Source: PEP 503, *Normalized Names*."""
     return _SEPARATORS.sub("-", name).lower()
+
+
+def wanted_of(spec: ImageSpec) -> Wanted:
+    """Return what the spec wants: its lock if that fits, otherwise what it says.
+
+    Raises:
+        SpecValidationError: A file is missing, or is not of its kind.
+    """
+    files = requirement_files(spec)
+    packages = tuple(sorted(set(spec.packages or ())))
+    lock = spec.lock_text()
+    if lock is not None and lock_file.is_current(lock, spec):
+        name = spec.origin.lock.name if spec.origin.lock else "pylock.toml"
+        pinned = from_pylock(RequirementFile(name, lock, is_root=True))
+        return Wanted(files=(pinned,), is_complete=True)
+    locks = [file for file in files if RequirementKind.of(file.path) is RequirementKind.PYLOCK]
+    if locks:
+        return Wanted(packages, tuple(map(from_pylock, locks)), is_complete=not packages)
+    return Wanted(packages, files, preferences=lock_file.versions(lock) if lock else {})
 
 
 def with_hashes(wanted: Wanted) -> Wanted:

@@ -28,7 +28,7 @@ from buildkit_spec.spec.packages import canonical_python_package
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
 
-BUILDER_EPOCH = 1
+BUILDER_EPOCH = 2
 """Part of every tag. It goes up when a release makes other bytes of the same spec."""
 
 _LENGTH = 26
@@ -93,6 +93,7 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
     if not isinstance(base, str):
         base = {"contents": contents(base)}  # not its tag, which tag_format may have fixed
     copied, source = spec.copy_selection(), spec.source_selection()
+    lock = spec.lock_text()
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
@@ -102,6 +103,7 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
             [file.path, hashlib.sha256(file.content).hexdigest()]
             for file in requirement_files(spec)
         ],
+        "lock": None if lock is None else hashlib.sha256(lock).hexdigest(),
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
     }

@@ -43,7 +43,8 @@ def load_specs(path: str | os.PathLike[str]) -> list[tuple[str, ImageSpec]]:
             file, name = head, tail
     absolute = current_directory() / file
     if file.endswith(SUFFIXES):
-        return [(written, parse_spec(read_text(Path(file)), file, absolute.parent))]
+        spec = parse_spec(read_text(Path(file)), file, absolute.parent)
+        return [(written, spec.with_lock(_lock_path(absolute, absolute.stem)))]
     if not file.endswith(".py"):
         raise SpecError(
             f"neither a YAML nor a Python file: {file}",
@@ -72,7 +73,10 @@ def _specs_of(file: str, absolute: Path) -> dict[str, ImageSpec]:
                 foreign = type(value).__module__.partition(".")[0]
         files = loaded_files()
         if found:
-            return {variable: spec.with_modules(files) for variable, spec in found.items()}
+            return {
+                variable: spec.with_modules(files).with_lock(_lock_path(absolute, variable))
+                for variable, spec in found.items()
+            }
     if foreign:
         raise SpecError(
             f"{file} holds no ImageSpec of buildkit_spec, only of {foreign}",
@@ -84,6 +88,11 @@ def _specs_of(file: str, absolute: Path) -> dict[str, ImageSpec]:
         source=file,
         remedy="assign one at module level: image = ImageSpec(...)",
     )
+
+
+def _lock_path(file: Path, name: str) -> Path:
+    """Return where the lock of a spec stands: beside its file. Source: PEP 751, *File Name*."""
+    return file.with_name(f"pylock.{name.replace('.', '-')}.toml")
 
 
 @contextmanager

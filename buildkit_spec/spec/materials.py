@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import Problem, SpecError, SpecValidationError
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.modules import loaded_files
 from buildkit_spec.spec.origin import current_directory
@@ -59,6 +59,19 @@ def requirement_files(spec: ImageSpec) -> tuple[RequirementFile, ...]:
     if problems:
         raise SpecValidationError(moved(problems, "requirements"))
     return files
+
+
+def lock_text(spec: ImageSpec) -> bytes | None:
+    """Return the lock beside the spec's file; see `ImageSpec.lock_text`."""
+    path = spec.origin.lock
+    if path is None or not is_file(path):
+        return None
+    if spec.requirements is not None and spec.resolve(spec.requirements) == path:
+        return None  # it is what the spec asks for already
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}", source=str(path)) from error
 
 
 def secret_sources(spec: ImageSpec) -> dict[str, SecretSource]:

@@ -169,6 +169,17 @@ class ImageSpec(ImageSpecFields):
         """Return the spec with the wish to build and push even when the image is there."""
         return self._moved(replace(self._origin, is_forced=True))
 
+    def locked(self) -> ImageSpec:
+        """Return the spec with the wish to install what its lock says, and to resolve nothing.
+
+        Without a lock that fits, building it is refused. ``buildkit-spec lock`` writes one.
+        """
+        return self._moved(replace(self._origin, is_locked=True))
+
+    def with_lock(self, path: Path | None) -> ImageSpec:
+        """Return the spec with the file its lock stands in, there or not; None is no lock."""
+        return self._moved(replace(self._origin, lock=path))
+
     def with_packages(self, packages: str | Sequence[str]) -> ImageSpec:
         """Return the spec with more Python packages."""
         return self._extended("packages", packages)
@@ -302,6 +313,14 @@ class ImageSpec(ImageSpecFields):
             SpecValidationError: There is none with the spec's Python.
         """
         return default_base_image(self.python_version or "", env)
+
+    def lock_text(self) -> bytes | None:
+        """Return the lock of the Python packages; None when there is none.
+
+        Raises:
+            SpecError: It cannot be read.
+        """
+        return materials.lock_text(self)
 
     def copy_selection(self) -> FileSelection | None:
         """Return the files ``copy`` names; None when it names none."""

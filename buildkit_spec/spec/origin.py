@@ -24,8 +24,12 @@ class Origin:
             spec made in Python the current directory at that moment.
         is_forced: Whether ``force_push()`` was called on it.
         modules: Files of the Python modules that were loaded with it; None asks the process.
+        lock: Where the lock of its Python packages would stand; None for a spec of no file.
+        is_locked: Whether nothing may be resolved anew: see `ImageSpec.locked`.
     """
 
     root: Path = field(default_factory=current_directory)
     is_forced: bool = False
     modules: tuple[Path, ...] | None = field(default=None, compare=False)
+    lock: Path | None = field(default=None, compare=False)
+    is_locked: bool = field(default=False, compare=False)

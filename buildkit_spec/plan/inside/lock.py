@@ -6,7 +6,6 @@ It runs with the image's own interpreter, Python 3.8 or newer, and nothing but i
 from __future__ import annotations
 
 import concurrent.futures
-import importlib.metadata
 import json
 import os
 import re
@@ -29,9 +28,9 @@ _TIMEOUT_S = 10
 def main(order: dict[str, Any]) -> int:
     """Resolve, ask for the sizes that the index did not give, and write one JSON document."""
     lock = os.path.join(order["scratch"], "pylock.toml")
-    if order["prefer_installed"]:
+    if order["preferences"]:
         with open(lock, "w", encoding="utf-8") as file:
-            file.write(preferences())
+            file.write(as_lock(order["preferences"]))
     set_indexes(order["command"][0], order["scratch"])
     command = [*order["command"], "--format", "pylock.toml", "--output-file", lock]
     if order["may_build"]:
@@ -59,15 +58,11 @@ def write(path: str, answer: dict[str, Any]) -> None:
         json.dump(answer, file)
 
 
-def preferences() -> str:
-    """Return a lock of what is installed: what fits of it is kept, as pip would keep it."""
+def as_lock(versions: dict[str, str]) -> str:
+    """Return a lock of these versions: of one that is there, uv keeps what fits."""
     lines = ['lock-version = "1.0"', 'created-by = "buildkit-spec"']
-    for dist in importlib.metadata.distributions():
-        name, version = dist.metadata["Name"], dist.version
-        if name and version:
-            name = re.sub(r"[-_.]+", "-", name).lower()
-            lines += ["[[packages]]", f"name = {json.dumps(name)}"]
-            lines += [f"version = {json.dumps(version)}"]
+    for name, version in versions.items():
+        lines += ["[[packages]]", f"name = {json.dumps(name)}", f"version = {json.dumps(version)}"]
     return "\n".join(lines) + "\n"
 
 
