@@ -5,7 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from buildkit_spec.errors import BuildkitSpecError, ExecError, ExportError, ResolutionError, SolveError
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    ExecError,
+    ExportError,
+    ResolutionError,
+    SolveError,
+)
 from buildkit_spec.progress.lines import clean
 
 LOG_LINES = 20
