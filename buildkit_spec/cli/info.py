@@ -30,7 +30,11 @@ def command(address: str | None) -> None:
         daemon = client.info()
         client.build(ask)
         click.echo(f"address:   {found} ({why})")
-        click.echo(f"daemon:    {daemon.package} {daemon.version}".rstrip())
+        # One before 0.11, as in Docker Engine 20.10, cannot be asked.
+        version = f"{daemon.package} {daemon.version}".strip()
+        click.echo(f"daemon:    {version or 'BuildKit that does not tell its version'}")
+        pusher = "BuildKit" if client.has_image_exporter() else "the Docker Engine, through its API"
+        click.echo(f"pushes:    {pusher}")
         for worker in client.workers():
             click.echo(f"worker:    {worker.id}")
             click.echo(f"  platforms: {', '.join(map(str, worker.platforms))}")

@@ -21,13 +21,10 @@ STORE_REMEDY = (
 
 _BEYOND = {
     "annotation": "annotations",
-    "manifest-descriptor-annotation": "annotations",
-    "index-annotation": "annotations",
     "compression": "a choice of compression",
-    "compression-level": "a choice of compression",
     "force-compression": "a choice of compression",
 }
-"""Attributes that ask for what the Engine's own push does not do, and what that is."""
+"""Attributes that ask for what the Engine's own push does not do, by how they begin."""
 
 
 def engine_exporter(
@@ -54,9 +51,8 @@ def engine_exporter(
     if any(key.startswith("attest:") for key in frontend_attrs or ()):
         lacks.append("attestations")
     for key, value in exporter.attrs.items():
-        what = _BEYOND.get(key.partition("[")[0].partition(".")[0])
-        if what and (key, value) != ("compression", "gzip"):
-            lacks.append(what)
+        if (key, value) != ("compression", "gzip"):
+            lacks += [what for start, what in _BEYOND.items() if key.startswith(start)]
     if any(entry.kind != "inline" for entry in cache_exports):
         lacks.append("a cache elsewhere")
     if lacks:
