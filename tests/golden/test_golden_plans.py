@@ -9,6 +9,7 @@ import pytest
 
 from buildkit_spec.llb import Definition
 from buildkit_spec.plan import Settings, make_plan, plan_document
+from buildkit_spec.plan.locking import ANSWER_PATH
 from buildkit_spec.spec import load_specs
 from buildkit_spec.values import Digest, Platform, Reference, ResolvedImage
 
@@ -27,19 +28,25 @@ CONFIG = {
     "architecture": "amd64",
     "os": "linux",
     "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"], "Cmd": ["python3"]},
+    "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]},
     "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "base"}],
 }
 
 
+LOCK = {"lock": (HERE / "pylock.answer.toml").read_text(), "sizes": {}}
+
+
 class FixedAnswers:
-    """A base image that is always the same."""
+    """A base image that is always the same, and a resolver that finds one heavy package, one small
+    and one that must be built.
+    """
 
     def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
         digest = Digest.of(str(reference).encode())
         return ResolvedImage(reference.with_digest(digest), digest, json.dumps(CONFIG).encode())
 
     def read_file(self, definition: Definition, path: str) -> bytes:
-        return PROBE
+        return json.dumps(LOCK).encode() if path == ANSWER_PATH else PROBE
 
     def supports(self, capability: str) -> bool:
         return True
