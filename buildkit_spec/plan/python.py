@@ -14,6 +14,7 @@ from buildkit_spec.plan.steps import Context, run
 _DIR = f"{RUN_DIR}/group"
 _PROGRAM = "install.py"
 _LIST = "packages.txt"
+_COMPILED = f"{uv.CACHE_DIR}/buildkit-spec-compiled"
 _SHOWN = 4
 
 
@@ -50,7 +51,9 @@ def install(
     order = {
         "command": command,
         "epoch": context.settings.epoch_s,
-        "names": [package.name for package in packages],
+        "compiled": _COMPILED,
+        # Of a wheel, what is compiled depends on its contents alone.
+        "packages": {one.name: " ".join(one.hashes) if one.is_wheel else "" for one in packages},
     }
     files = llb.scratch().file(
         *inside.program_files(_PROGRAM, order),
@@ -62,7 +65,7 @@ def install(
         state,
         inside.command(context.probe.python, _DIR, _PROGRAM),
         name=context.name(stage, f"install {_titles(packages)}"),
-        env=uv.ENV,
+        env={**uv.ENV, "PYTHONHASHSEED": "0"},
         mounts=[
             *uv_mounts,
             *uv.working_mounts(context),

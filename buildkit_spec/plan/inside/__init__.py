@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from buildkit_spec import llb
 
-_SHARED = "uv_indexes.py"
+_IMPORTED = {"lock.py": ("uv_indexes.py",), "install.py": ("bytecode.py", "uv_indexes.py")}
 
 ORDER = "order.json"
 """What a program is to do: its one argument."""
@@ -24,7 +24,7 @@ def program_files(name: str, order: Mapping[str, object]) -> tuple[llb.FileActio
     """Return what writes the program *name*, such as ``lock.py``, and its order beside it."""
     text = json.dumps(order, sort_keys=True).encode()
     return (
-        *(llb.mkfile(f"/{one}", _text(one), mode=0o644) for one in (name, _SHARED)),
+        *(llb.mkfile(f"/{one}", _text(one), mode=0o644) for one in (name, *_IMPORTED[name])),
         llb.mkfile(f"/{ORDER}", text, mode=0o644),
     )
 
@@ -32,4 +32,4 @@ def program_files(name: str, order: Mapping[str, object]) -> tuple[llb.FileActio
 def command(interpreter: str, directory: str, name: str) -> list[str]:
     """Return the command that runs the program *name* where its files are mounted."""
     # Not isolated altogether: what lies beside the program is imported by it.
-    return [interpreter, "-B", "-E", "-s", f"{directory}/{name}", f"{directory}/{ORDER}"]
+    return [interpreter, "-B", "-s", f"{directory}/{name}", f"{directory}/{ORDER}"]

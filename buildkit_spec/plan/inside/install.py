@@ -5,23 +5,18 @@ It runs with the image's own interpreter, Python 3.8 or newer, and nothing but i
 
 from __future__ import annotations
 
-import compileall
 import importlib
 import importlib.metadata
-import importlib.util
 import json
 import os
-import py_compile
 import subprocess
 import sys
 import sysconfig
 import time
 from typing import Any
 
+from bytecode import compile_packages
 from uv_indexes import set_indexes
-
-_FEW = 64
-"""So many files are compiled before another process would have started."""
 
 _NOTES = ("uv_cache.json", "uv_build.json", "REQUESTED")
 """What is noted beside a package of this build alone: times, and whether somebody asked for it by
@@ -31,19 +26,25 @@ name. A layer is the same whoever asked for it, so that images can share it."""
 def main(order: dict[str, Any]) -> int:
     """Install, compile, and set every time stamp to the epoch."""
     began = time.time() - 2  # file systems keep time in ticks
+    names: dict[str, str] = order["packages"]
     touched: set[str] = set()
-    for name in order["names"]:  # what is replaced leaves its folders changed
+    for name in names:  # what is replaced leaves its folders changed
         touched.update(map(os.path.dirname, files_of(name)))
     set_indexes(order["command"][0], "/dev/shm")
     code = subprocess.call(order["command"])
     if code:
         return code
     importlib.invalidate_caches()
-    files = [path for name in order["names"] for path in files_of(name)]
-    for path in filter(is_note, files):
-        forget(path)
-    files = [path for path in files if os.path.lexists(path)]
-    files += compiled([path for path in files if path.endswith(".py")])
+    files: list[str] = []
+    sources: dict[str, list[str]] = {}
+    for name, key in names.items():
+        own = files_of(name)
+        for path in filter(is_note, own):
+            forget(path)
+        own = [path for path in own if os.path.lexists(path)]
+        files += own
+        sources.setdefault(key, []).extend(path for path in own if path.endswith(".py"))
+    files += compile_packages(sources, order["compiled"])
     for path in files:
         os.utime(path, (order["epoch"], order["epoch"]), follow_symlinks=False)
         touched.add(os.path.dirname(path))
@@ -79,27 +80,6 @@ def forget(path: str) -> None:
         os.remove(path)
 
 
-def compiled(sources: list[str]) -> list[str]:
-    """Compile sources into files without time stamps, and return those."""
-    if len(sources) < _FEW or os.cpu_count() == 1:
-        compile_all(sources)
-    else:
-        import multiprocessing
-
-        count = os.cpu_count() or 1
-        with multiprocessing.get_context("fork").Pool(count) as pool:
-            pool.map(compile_all, [sources[at::count] for at in range(count)], chunksize=1)
-    caches = map(importlib.util.cache_from_source, sources)
-    return [path for path in caches if os.path.exists(path)]
-
-
-def compile_all(sources: list[str]) -> None:
-    """Compile sources one after another; those for another Python stay as they are."""
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    for source in sources:
-        compileall.compile_file(source, quiet=2, invalidation_mode=mode)
-
-
 def settle(folders: set[str], began: float, epoch: int) -> None:
     """Set the times of folders that changed since, and of those above them."""
     above: set[str] = set()
@@ -119,3 +99,4 @@ if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as _file:
         _order = json.load(_file)
     sys.exit(main(_order))
+
