@@ -12,15 +12,24 @@ _APT_DIR = f"{RUN_DIR}/apt"
 
 # Indexes and archives stand in a cache mount of our own: the image's /var/lib/apt/lists stays
 # empty, and Debian's docker-clean hook, which empties /var/cache/apt, does not reach them.
+# They are asked for again after half an hour, or at once when a package or a version is missing.
 # Logs and caches that hold the time of the build would make every layer another one.
 _SCRIPT = f"""set -e
 mkdir -p {_APT_DIR}/lists/partial {_APT_DIR}/archives/partial
 options="-o Dir::State::lists={_APT_DIR}/lists -o Dir::Cache::archives={_APT_DIR}/archives
   -o APT::Keep-Downloaded-Packages=true -o APT::Sandbox::User=root -o Acquire::Retries=3
-  -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--log=/dev/null"
+  -o Dir::Cache::pkgcache={_APT_DIR}/pkgcache.bin
+  -o Dir::Cache::srcpkgcache={_APT_DIR}/srcpkgcache.bin
+  -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--log=/dev/null -o Dpkg::Options::=--force-unsafe-io"
 if [ -s {CA_PATH} ]; then options="$options -o Acquire::https::CaInfo={CA_PATH}"; fi
-apt-get -qq $options update
-apt-get -qq $options install --yes --no-install-recommends "$@"
+sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | sha256sum)
+fresh={_APT_DIR}/fresh-${{sources%% *}}
+update() {{ rm -f "$fresh"; apt-get -qq $options update; touch "$fresh"; }}
+install() {{ apt-get -qq $options install --yes --no-install-recommends "$@"; }}
+if [ -z "$(find "$fresh" -mmin -30 2>/dev/null)" ] || ! install "$@" 2>/dev/null; then
+  update
+  install "$@"
+fi
 rm -f /var/log/alternatives.log /var/cache/ldconfig/aux-cache \\
   /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin \\
   /var/cache/debconf/*-old /var/lib/dpkg/*-old
