@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-RUN_DIR = "/run/buildkit-spec"
-"""Where everything that is mounted into a step, and not part of the image, stands."""
+RUN_DIR = "/dev/buildkit-spec"
+"""Where everything that is mounted into a step, and not part of the image, stands.
+
+Below ``/dev``, which is each step's own: an older daemon (Docker Engine 20.10) leaves what it makes
+to mount on in the image.
+"""
 
 CA_SECRET = "buildkit-spec.ca"  # noqa: S105 - an id
 CA_PATH_SECRET = "buildkit-spec.ca-path"  # noqa: S105 - an id

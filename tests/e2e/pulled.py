@@ -119,7 +119,7 @@ def _apply(layer: bytes, root: Path) -> None:
         for name in archive.getnames():
             parent, _, last = name.rpartition("/")
             if last == ".wh..wh..opq":
-                for child in (root / parent).iterdir():
+                for child in (root / parent).glob("*"):  # a graph driver has them in new ones too
                     _remove(child)
             elif last.startswith(".wh."):
                 _remove(root / parent / last[4:])

@@ -17,7 +17,7 @@ from buildkit_spec.host import uv_directory
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.values import Platform
 
-TRACES = ("run/buildkit-spec", "ca.crt", ".deb", "lists/", "var/log/", ".cache", "bin/uv")
+TRACES = ("/buildkit-spec", "ca.crt", ".deb", "lists/", "var/log/", ".cache", "bin/uv")
 
 
 def test_packages_of_every_kind_are_installed(
