@@ -99,4 +99,3 @@ if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as _file:
         _order = json.load(_file)
     sys.exit(main(_order))
-
