@@ -1,0 +1,100 @@
+"""Docker Engines of other generations, started by ``scripts/engine`` while a test needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildkit_spec import BuildkitBuilder
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "engine"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One generation of Engine, with or without the containerd image store."""
+
+    suite: str
+    store: str
+
+    def __str__(self) -> str:
+        return f"{self.suite}-{self.store}"
+
+
+# Those without the store first: what only they do is tested on a slice of this list.
+KINDS = (
+    Kind("oldstable", "graph"),
+    Kind("stable", "graph"),
+    Kind("testing", "graph"),
+    Kind("stable", "containerd"),
+)
+GRAPH_KINDS = KINDS[:3]
+"""The main engine is the one that is left: testing, with the store."""
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """An Engine that is up."""
+
+    kind: Kind
+    address: str
+    network: str
+
+    def builder(self, **env: str) -> BuildkitBuilder:
+        """A builder on it; its steps have the network that works there."""
+        return BuildkitBuilder(self.address, network=self.network, env={**os.environ, **env})
+
+
+@contextlib.contextmanager
+def running_engine(kind: Kind) -> Iterator[RunningEngine]:
+    """Start an Engine, and stop it again if it was not up before."""
+    options = ["--suite", kind.suite, "--store", kind.store]
+    was_up = subprocess.run([SCRIPT, "status", *options], capture_output=True).returncode == 0
+    subprocess.run([SCRIPT, "up", *options], check=True)
+    try:
+        told = subprocess.run([SCRIPT, "env", *options], check=True, capture_output=True, text=True)
+        words = [shlex.split(line) for line in told.stdout.splitlines()]
+        env = dict(word[1].split("=", 1) for word in words if word[0] == "export")
+        network = env.get("BUILDKIT_SPEC_NETWORK", "default")
+        yield RunningEngine(kind, env["BUILDKIT_HOST"], network)
+    finally:
+        if not was_up:
+            subprocess.run([SCRIPT, "down", *options], check=True)
+
+
+def tree(root: Path) -> dict[str, tuple[object, ...]]:
+    """All that counts of a file system: kind, mode, owner, content, links; not times.
+
+    Nor that ``/dev`` is there, which a base image may lack and every runtime makes.
+    """
+    inodes: dict[int, str] = {}
+    found = {}
+    for path in sorted(root.rglob("*")):
+        name, status = str(path.relative_to(root)), path.lstat()
+        first = inodes.setdefault(status.st_ino, name)
+        content = ""
+        if stat.S_ISLNK(status.st_mode):
+            content = str(path.readlink())
+        elif stat.S_ISREG(status.st_mode) and first == name:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        if name == "dev" and not any(path.iterdir()):
+            continue
+        found[name] = (oct(status.st_mode), status.st_uid, status.st_gid, content, first)
+    return found
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What differs between two file systems, a line for each path."""
+    trees = tree(one), tree(other)
+    return [
+        f"{name}: {trees[0].get(name)} {trees[1].get(name)}"
+        for name in sorted(trees[0].keys() | trees[1].keys())
+        if trees[0].get(name) != trees[1].get(name)
+    ]
