@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from buildkit_spec import llb
@@ -34,6 +35,12 @@ rm -f /var/log/alternatives.log /var/cache/ldconfig/aux-cache \\
   /var/cache/apt/pkgcache.bin /var/cache/apt/srcpkgcache.bin \\
   /var/cache/debconf/*-old /var/lib/dpkg/*-old
 """
+
+
+def may_bring(context: Context, what: str) -> bool:
+    """Whether one of the spec's packages is *what*, or a version or a part of it."""
+    begins = re.compile(rf"(lib)?{what}[0-9.]*(-|:|=|/|$)")
+    return any(begins.match(name) for name in context.spec.apt_packages or ())
 
 
 def install(context: Context, state: llb.State, packages: Sequence[str]) -> llb.State:

@@ -40,8 +40,8 @@ def unsupported_problems(spec: ImageSpec) -> list[Problem]:
     return problems
 
 
-def probe_problems(context: Context) -> list[Problem]:
-    """Return what the spec asks for and its base image does not hold."""
+def system_problems(context: Context) -> list[Problem]:
+    """Return what the spec asks of the base image's system, and it does not hold."""
     spec, probe = context.spec, context.probe
     base = spec.base_image if isinstance(spec.base_image, str) else "the base image"
     problems = []
@@ -53,8 +53,14 @@ def probe_problems(context: Context) -> list[Problem]:
                 "use a Debian or Ubuntu base image, or install through commands",
             )
         )
-    if not (spec.packages or spec.requirements):
-        return problems
+    return problems
+
+
+def python_problems(context: Context) -> list[Problem]:
+    """Return what the spec asks of the interpreter, and there is not."""
+    spec, probe = context.spec, context.probe
+    base = spec.base_image if isinstance(spec.base_image, str) else "the base image"
+    problems = []
     if not probe.python:
         wanted = spec.python_exec or "python3"
         problems.append(

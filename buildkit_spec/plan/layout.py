@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from buildkit_spec import llb
 from buildkit_spec.plan import apt, commands, files, python, python_layers, user
 from buildkit_spec.plan.assembly import Assembly
-from buildkit_spec.plan.checks import probe_problems, refuse
+from buildkit_spec.plan.checks import python_problems, refuse, system_problems
 from buildkit_spec.plan.groups import LayerGroup
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.lock import Lock
@@ -90,7 +90,7 @@ class _LayingOut:
         owner = options.user or self._context.config.user
         if spec.apt_packages or python_layers.has_packages(spec):
             self._context = replace(self._context, probe=self._ask(self._base.state))
-            refuse(probe_problems(self._context))
+            refuse(system_problems(self._context))
         system = self._base
         if spec.apt_packages:
             system = self._grow(
@@ -105,7 +105,7 @@ class _LayingOut:
                 lambda state: user.make(self._context, state, owner, workdir),
             )
         if python_layers.has_packages(spec):
-            self._python(system)
+            self._python(system, self._interpreter(system))
         if spec.copy_selection() is not None:
             self._branch("copy", "copy", system, self._copied(files.COPY, owner))
         for index in range(len(spec.commands or ())):
@@ -127,10 +127,20 @@ class _LayingOut:
 
     # --- concerns
 
-    def _python(self, system: Stage) -> None:
+    def _interpreter(self, system: Stage) -> Stage:
+        """Find the interpreter, and return the stage that the packages are installed on."""
+        holder = self._base
+        if apt.may_bring(self._context, "python"):
+            holder = system
+            probe = self._ask(holder.state)
+            self._context = replace(self._context, probe=probe)
+        refuse(python_problems(self._context))
+        return holder
+
+    def _python(self, system: Stage, holder: Stage) -> None:
         context, spec = self._context, self._context.spec
         lock = self._lock = python_layers.resolve(
-            context, self._questions, wanted_of(spec), self._base.state, system.state
+            context, self._questions, wanted_of(spec), holder.state, system.state
         )
         # Every command, and the four stages around them, may need one of the layers too.
         others = len(spec.commands or ()) + 4
@@ -140,7 +150,7 @@ class _LayingOut:
         field = "packages" if spec.packages else "requirements"
         for group in groups:
             stage = f"python {group.name}"
-            self._branch(stage, field, self._base, self._installed(group, stage))
+            self._branch(stage, field, holder, self._installed(group, stage))
         if sources:
             self._grow("python sources", field, self._installed(sources, "python sources"))
 

@@ -15,7 +15,7 @@ import pytest
 from engines import GRAPH_KINDS, KINDS, RunningEngine, differences, running_engine
 from failing import cli, digest_of, docker_config, fails, image_kept, unique
 from pulled import pull
-from registries import basic, htpasswd_auth, push_image, running_registry
+from registries import RunningRegistry, basic, htpasswd_auth, push_image, running_registry
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.errors import (
@@ -33,6 +33,9 @@ each_graph_engine = pytest.mark.parametrize(
 
 MakeFull = Callable[[str], ImageSpec]
 """Makes the spec that every Engine builds, in a repository of its own."""
+
+MakeSmall = Callable[..., ImageSpec]
+"""Makes a spec that builds in no time, for a registry; by default the engine's."""
 
 
 @pytest.fixture(scope="module", name="engine")
@@ -65,6 +68,25 @@ def _full(registry: str, base_image: str, tmp_path_factory: pytest.TempPathFacto
                 "ln /made/deep/a /made/hard && ln -s deep/a /made/soft && rm -r /srv",
                 f"chown 12:34 /made/deep/a && chmod 4750 /made/deep/a && echo {run} > /made/run",
             ],
+            source_root=str(project),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module", name="small")
+def _small(registry: str, tmp_path_factory: pytest.TempPathFactory) -> MakeSmall:
+    """Files on an empty base: quick to build, and to push to a registry that has nothing."""
+    run = unique()
+    push_image(RunningRegistry(registry, Path()), f"engines-{run}/empty", "1")
+    project = tmp_path_factory.mktemp("small")
+    (project / "data").write_text(run)
+
+    def make(target: str = registry) -> ImageSpec:
+        return ImageSpec(
+            name="small",
+            registry=f"{target}/engines-{unique()}",
+            base_image=f"{registry}/engines-{run}/empty:1",
             source_root=str(project),
         )
 
@@ -167,13 +189,13 @@ def test_engine_is_described(engine: RunningEngine) -> None:
 
 @each_engine
 def test_engine_pushes_with_the_login_of_this_machine(
-    engine: RunningEngine, full: MakeFull, tmp_path: Path
+    engine: RunningEngine, small: MakeSmall, tmp_path: Path
 ) -> None:
     """A registry that wants a login gets this machine's, whoever pushes."""
     login = {"Authorization": basic()}
     auth = htpasswd_auth(tmp_path / "auth")
     with running_registry(tmp_path / "private", auth=auth, pushing=login) as private:
-        spec = full("login").replace(registry=f"{private.host}/team", packages=None)
+        spec = small(private.host)
         env = docker_config(tmp_path / "docker", {private.host: basic()})
         builder = engine.builder(DOCKER_CONFIG=env["DOCKER_CONFIG"])
         result = builder.build(spec)
@@ -183,13 +205,13 @@ def test_engine_pushes_with_the_login_of_this_machine(
 
 @each_graph_engine
 def test_engine_push_without_a_login_is_refused(
-    engine: RunningEngine, full: MakeFull, tmp_path: Path
+    engine: RunningEngine, small: MakeSmall, tmp_path: Path
 ) -> None:
     """What the registry refuses is its error, with what to do; it keeps the image it had."""
     login = {"Authorization": basic()}
     auth = htpasswd_auth(tmp_path / "auth")
     with running_registry(tmp_path / "private", auth=auth, pushing=login) as private:
-        spec = full("refused").replace(registry=f"{private.host}/team", packages=None)
+        spec = small(private.host)
         name = Reference.parse(spec.image_name())
         before = push_image(private, name.repository, name.tag)
         env = docker_config(tmp_path / "docker", {})
@@ -205,10 +227,10 @@ def test_engine_push_without_a_login_is_refused(
 
 
 @each_graph_engine
-def test_engine_shows_its_push_as_a_step(engine: RunningEngine, full: MakeFull) -> None:
+def test_engine_shows_its_push_as_a_step(engine: RunningEngine, small: MakeSmall) -> None:
     """The push is a step of the status stream, with transfers that end."""
     updates: list[StatusUpdate] = []
-    spec = full(f"step-{unique()}").replace(packages=None)
+    spec = small()
     engine.builder().build(spec, on_status=updates.append)
 
     steps = [one for update in updates for one in update.vertices if "through the" in one.name]
@@ -221,11 +243,11 @@ def test_engine_shows_its_push_as_a_step(engine: RunningEngine, full: MakeFull) 
 
 @each_graph_engine
 def test_engine_without_the_store_says_what_it_cannot_make(
-    engine: RunningEngine, full: MakeFull
+    engine: RunningEngine, small: MakeSmall
 ) -> None:
     """What needs the store is refused before anything is built, with what helps."""
     updates: list[StatusUpdate] = []
-    spec = full("several").replace(platform="linux/amd64,linux/arm64")
+    spec = small().replace(platform="linux/amd64,linux/arm64")
     error = fails(engine.builder(), spec, UnsupportedCapabilityError, updates.append)
 
     assert "several platforms" in error.message
@@ -235,11 +257,11 @@ def test_engine_without_the_store_says_what_it_cannot_make(
 
 @each_graph_engine
 def test_engine_without_the_store_keeps_what_is_not_pushed(
-    engine: RunningEngine, full: MakeFull
+    engine: RunningEngine, small: MakeSmall
 ) -> None:
     """Built without a push, the image is in the Engine: it can be pushed later."""
     builder = engine.builder()
-    spec = full(f"kept-{unique()}").replace(packages=None)
+    spec = small()
     result = builder.build(spec, push=False)
     assert digest_of(spec) is None
     with builder.connect() as client:
