@@ -409,9 +409,7 @@ class ResolutionError(ExecError):
         source: str = "",
         remedy: str = "",
     ) -> None:
-        super().__init__(
-            message, exit_code=exit_code, vertex=vertex, source=source, remedy=remedy
-        )
+        super().__init__(message, exit_code=exit_code, vertex=vertex, source=source, remedy=remedy)
         self.explanation = tuple(explanation)
 
 

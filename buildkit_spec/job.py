@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from buildkit_spec.client import BuildOutput, Client, Gateway, engine_exporter, image_exporter
+from buildkit_spec.client import (
+    BuildOutput,
+    CacheEntry,
+    Client,
+    Gateway,
+    engine_exporter,
+    image_exporter,
+)
 from buildkit_spec.errors import FileChangedError, SolveError
 from buildkit_spec.host import uv_directory
 from buildkit_spec.llb import Definition
@@ -34,7 +41,7 @@ from buildkit_spec.session import (
     SharedDir,
     SSHForward,
 )
-from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec import BuilderOptions, ImageSpec
 from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
@@ -133,7 +140,15 @@ class Job:
             if on_status is not None:
                 on_status(update)
 
-        exporter = image_exporter([reference], push=is_pushed, insecure=is_insecure)
+        options = self._spec.builder_options
+        exporter = image_exporter(
+            [reference],
+            push=is_pushed,
+            insecure=is_insecure,
+            compression=options.wire_compression,
+            annotations=options.annotations,
+            epoch_s=self._settings.epoch_s,
+        )
         is_left_to_engine = not self._client.has_image_exporter()
         if is_left_to_engine:
             exporter = engine_exporter(
@@ -162,6 +177,8 @@ class Job:
                         exporters=[exporter],
                         session=session,
                         entitlements=self._entitlements(),
+                        cache_exports=_cache_entries(options.cache_to),
+                        frontend_attrs=_attestations(options),
                         on_status=tell,
                     )
             except SolveError as error:
@@ -204,7 +221,11 @@ class Job:
 
     def _make_plan(self, gateway: Gateway) -> Plan:
         return make_plan(
-            self._spec, GatewayQuestions(gateway), self._settings, self._platforms, self._bases
+            self._spec,
+            GatewayQuestions(gateway, self._cache_imports()),
+            self._settings,
+            self._platforms,
+            self._bases,
         )
 
     def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
@@ -214,10 +235,15 @@ class Job:
         for one in plan.platforms:
             # Two builds at once must not share each other's files.
             definition = one.state.marshal(platform=one.platform, local_unique_id=session_id)
-            refs[one.platform] = gateway.solve(definition, evaluate=True)
+            refs[one.platform] = gateway.solve(
+                definition, evaluate=True, cache_imports=self._cache_imports()
+            )
             key = CONFIG_KEY if len(plan.platforms) == 1 else f"{CONFIG_KEY}/{one.platform}"
             metadata[key] = one.config.to_json(one.platform, created=created)
         return BuildOutput(refs, metadata)
+
+    def _cache_imports(self) -> tuple[CacheEntry, ...]:
+        return _cache_entries(self._spec.builder_options.cache_from)
 
     def _entitlements(self) -> tuple[str, ...]:
         networks = {self._settings.network, self._spec.builder_options.network}
@@ -263,8 +289,9 @@ class Job:
 class GatewayQuestions:
     """Answers a plan's questions through a running gateway build."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, cache_imports: Sequence[CacheEntry] = ()) -> None:
         self._gateway = gateway
+        self._cache_imports = cache_imports
 
     def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
         """See `Questions.resolve_image`."""
@@ -272,11 +299,29 @@ class GatewayQuestions:
 
     def read_file(self, definition: Definition, path: str) -> bytes:
         """See `Questions.read_file`."""
-        return self._gateway.solve(definition).read_file(path)
+        solved = self._gateway.solve(definition, cache_imports=self._cache_imports)
+        return solved.read_file(path)
 
     def supports(self, capability: str) -> bool:
         """See `Questions.supports`."""
         return self._gateway.llb_caps.supports(capability)
+
+
+def _cache_entries(entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:
+    return tuple(
+        CacheEntry(entry["type"], {key: entry[key] for key in entry if key != "type"})
+        for entry in entries
+    )
+
+
+def _attestations(options: BuilderOptions) -> dict[str, str]:
+    """Return what is attested. Source: ``frontend/attestations/parse.go``."""
+    asked = {}
+    if options.sbom:
+        asked["attest:sbom"] = f"generator={options.sbom}"
+    if options.provenance:
+        asked["attest:provenance"] = f"mode={options.provenance}"
+    return asked
 
 
 def _shared_key(roots: Iterable[Path]) -> str:

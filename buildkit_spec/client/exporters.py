@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from buildkit_spec.values import Reference
 
@@ -24,6 +25,12 @@ INSECURE = "registry.insecure"
 
 OCI_MEDIA_TYPES = "oci-mediatypes"
 """``true``: OCI media types, not Docker's."""
+
+EPOCH = "source-date-epoch"
+"""Time of the image and of its history, Unix time in seconds."""
+
+ANNOTATION = "annotation."
+"""Goes before the key of an annotation of the manifest."""
 
 DIGEST = "containerimage.digest"
 """In the answer: digest of the manifest or index."""
@@ -56,7 +63,13 @@ class CacheEntry:
 
 
 def image_exporter(
-    references: Sequence[Reference], *, push: bool, insecure: bool = False
+    references: Sequence[Reference],
+    *,
+    push: bool,
+    insecure: bool = False,
+    compression: Mapping[str, str] = MappingProxyType({}),
+    annotations: Mapping[str, str] = MappingProxyType({}),
+    epoch_s: int | None = None,
 ) -> Exporter:
     """Return the exporter that makes an image, under all of *references*.
 
@@ -64,10 +77,17 @@ def image_exporter(
         references: Names with tags.
         push: Whether to push it to their registries.
         insecure: Whether plain http is allowed for that; loopback always may.
+        compression: Attributes about the compression of layers.
+        annotations: Of the manifest, by key.
+        epoch_s: Time of the image, Unix time in seconds; by default that of the build.
     """
     attrs = {NAME: ",".join(map(str, references)), OCI_MEDIA_TYPES: "true"}
     if push:
         attrs[PUSH] = "true"
     if insecure:
         attrs[INSECURE] = "true"
+    if epoch_s is not None:
+        attrs[EPOCH] = str(epoch_s)
+    attrs.update(compression)
+    attrs.update({f"{ANNOTATION}{key}": value for key, value in annotations.items()})
     return Exporter(IMAGE, attrs)

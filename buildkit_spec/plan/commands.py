@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from buildkit_spec import llb
 from buildkit_spec.plan.steps import Context, run
 
@@ -9,10 +12,11 @@ _NAME_LENGTH = 80
 
 
 def run_command(context: Context, state: llb.State, index: int) -> llb.State:
-    """Run the spec's command number *index* with the image's environment and the user's.
+    """Run the spec's command number *index*.
 
-    The spec's secrets are mounted at ``/run/secrets/<id>``, its ssh agent where ``SSH_AUTH_SOCK``
-    says: in this step only.
+    It sees the base image's environment, what the spec says of the build's, and those variables of
+    the image that it names: changing any other does not run it again. The spec's secrets are
+    mounted at ``/run/secrets/<id>``, its ssh agent where ``SSH_AUTH_SOCK`` says: in this step only.
     """
     spec = context.spec
     command = (spec.commands or ())[index]
@@ -20,6 +24,10 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
     mounts: list[llb.Mount] = [
         llb.Secret(f"/run/secrets/{name}", id=f"{context.prefix}{name}")
         for name in sorted(options.secrets)
+    ]
+    mounts += [
+        llb.CacheMount(target, id=f"buildkit-spec-commands-{id}")
+        for target, id in sorted(options.cache_mounts.items())
     ]
     if options.ssh:
         mounts.append(llb.SSH(id="default"))
@@ -30,6 +38,11 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
         state,
         ["/bin/sh", "-c", command],
         name=context.name(f"commands[{index}]", short),
-        env={**context.config.env, **dict(sorted((spec.env or {}).items()))},
+        env={**context.config.env, **_mentioned(command, spec.env or {})},
         mounts=mounts,
     )
+
+
+def _mentioned(command: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a command's text names, by name."""
+    return {name: env[name] for name in sorted(env) if re.search(rf"\b{name}\b", command)}

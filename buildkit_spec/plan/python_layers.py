@@ -63,12 +63,13 @@ def groups_of(
     missing = [one for one in lock.packages if not _is_there(one, context)]
     wheels = [one for one in missing if one.is_wheel]
     sources = tuple(one for one in missing if not one.is_wheel)
+    options = context.spec.builder_options.layers
     groups = group(
         wheels,
         installed=context.probe.installed,
-        heavy_mib=4,
-        buckets=16,
-        most_layers=most_layers,
+        heavy_mib=options.heavy_mib,
+        buckets=options.buckets,
+        most_layers=1 if options.is_single else min(most_layers, options.max_layers),
     )
     return groups, LayerGroup("sources", sources) if sources else None
 

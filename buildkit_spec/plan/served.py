@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from buildkit_spec.plan import files, uv
 from buildkit_spec.plan.settings import (
@@ -65,7 +66,8 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
     secrets: dict[str, SecretSource] = {}
     uv_version = ""
     has_ssh = False
-    for prefix, member in lineage(spec, bases):
+    chain = lineage(spec, bases)
+    for prefix, member in chain:
         selections = {files.COPY: member.copy_selection(), files.SOURCE: member.source_selection()}
         for name, selection in selections.items():
             if selection is not None:
@@ -81,7 +83,18 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
             if member.builder_config.uv == "wheel":
                 uv_version = member.builder_config.uv_version
         has_ssh = has_ssh or member.builder_options.ssh
-    if settings.ca_bundle:
-        secrets[CA_SECRET] = FileSecret(settings.ca_bundle)
+    own = [str(member.resolve(bundle)) for _, member in chain if (bundle := _bundle(member))]
+    bundles = [*([settings.ca_bundle] if settings.ca_bundle else []), *own]
+    if bundles:
+        secrets[CA_SECRET] = FileSecret(bundles[0]) if len(bundles) == 1 else _joined(bundles)
         secrets[CA_PATH_SECRET] = BytesSecret(CA_PATH.encode())
     return Served(directories, secrets, uv_version, has_ssh)
+
+
+def _bundle(spec: ImageSpec) -> str:
+    return spec.builder_options.ca_bundle
+
+
+def _joined(bundles: Sequence[str]) -> BytesSecret:
+    """Return certificates of several files as one."""
+    return BytesSecret(b"\n".join(Path(bundle).read_bytes() for bundle in bundles))

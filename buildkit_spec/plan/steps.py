@@ -103,7 +103,7 @@ def run(
         secret_env = tuple(
             llb.SecretEnv(variable, CA_PATH_SECRET, optional=True) for variable in CA_VARIABLES
         )
-    elif context.settings.ca_bundle:
+    elif context.settings.ca_bundle or context.spec.builder_options.ca_bundle:
         ca_env = dict.fromkeys(CA_VARIABLES, CA_PATH)
     mounted = [llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts]
     step = state.run(
@@ -114,6 +114,7 @@ def run(
             "PATH": context.config.path,
             "SOURCE_DATE_EPOCH": str(context.settings.epoch_s),
             **ca_env,
+            **dict(sorted(context.spec.builder_options.build_env.items())),
             **(env or {}),
         },
         user="0:0",

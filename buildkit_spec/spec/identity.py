@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.dump import plain
 from buildkit_spec.spec.logins import without_logins
 from buildkit_spec.spec.materials import material_problems, requirement_files
 from buildkit_spec.spec.packages import canonical_python_package
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
+    from buildkit_spec.spec.options import BuilderOptions
 
 BUILDER_EPOCH = 2
 """Part of every tag. It goes up when a release makes other bytes of the same spec."""
@@ -74,6 +76,13 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "user": options.user or None,
         "workdir": options.workdir or None,
         "labels": dict(options.labels) or None,
+        "build_env": dict(options.build_env) or None,
+        "layers": _given(options, "layers"),
+        "compression": _given(options, "compression", "compression_level", "force_compression"),
+        "attestations": _given(options, "sbom", "provenance"),
+        "annotations": dict(options.annotations) or None,
+        "dependency_groups": _set(options.dependency_groups),
+        "extras": _set(options.extras),
         "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
     }
     return {key: value for key, value in document.items() if value is not None}
@@ -107,6 +116,12 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
     }
+
+
+def _given(options: BuilderOptions, *names: str) -> Any:
+    """Return the options of *names* that were set, as plain data; None when none was."""
+    given = plain(options)
+    return {name: given[name] for name in names if name in given} or None
 
 
 def _list(values: Sequence[str] | None, form: Callable[[str], str] = str) -> list[str] | None:

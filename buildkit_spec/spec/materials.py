@@ -38,6 +38,9 @@ def material_problems(spec: ImageSpec, env: Mapping[str, str] = os.environ) -> l
     elif not isinstance(spec.base_image, str):
         problems += moved(material_problems(spec.base_image, env), "base_image")
     problems += _source_problems(spec)
+    bundle = spec.builder_options.ca_bundle
+    if bundle and not is_file(spec.resolve(bundle)):
+        problems.append(Problem("builder_options.ca_bundle", f"{bundle} does not exist"))
     for index, path in enumerate(spec.copy or ()):
         problems += moved(_copy_problems(spec, path), f"copy[{index}]")
     if spec.requirements is not None:

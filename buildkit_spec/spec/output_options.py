@@ -1,0 +1,140 @@
+"""Options about what comes out of a build: compression, attestations, annotations, caches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from buildkit_spec.spec.frozen import FrozenDict
+from buildkit_spec.spec.problems import Problems, Refusal
+from buildkit_spec.spec.scalars import Unquoted, any_text, kind_of, line, list_of
+
+COMPRESSIONS = ("gzip", "zstd", "estargz", "uncompressed")
+"""Kinds of layer. Source: ``util/compression/compression.go``."""
+
+_CACHES: Mapping[str, tuple[str, ...]] = {
+    "registry": ("ref",),
+    "inline": (),
+    "gha": (),
+    "s3": ("bucket", "region"),
+    "azblob": ("account_url",),
+}
+"""Attributes without which a cache cannot be found, by its type."""
+
+_TEXT_PAIR = re.compile(r"^[a-z0-9_.-]+=")
+_NO_LOCAL = "local caches are not served to the daemon yet"
+
+
+def whole_number(low: int, high: int) -> Callable[[object], int]:
+    """Return a check of a whole number from *low* to *high*."""
+
+    def check(value: object) -> int:
+        if isinstance(value, Unquoted) and re.fullmatch(r"-?\d+", value.text):
+            value = int(value.text)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Refusal(f"is {kind_of(value)}, not a whole number", f"write {low}")
+        if not low <= value <= high:
+            raise Refusal(f"{value} is out of range", f"from {low} to {high}")
+        return value
+
+    return check
+
+
+def number(low: float) -> Callable[[object], float]:
+    """Return a check of a number of at least *low*."""
+
+    def check(value: object) -> float:
+        given = value.text if isinstance(value, Unquoted) else value
+        try:
+            found = float("" if isinstance(given, bool) else str(given))
+        except ValueError:
+            raise Refusal(f"is {kind_of(value)}, not a number", f"write {low:g}") from None
+        if not low <= found < 1e9:
+            raise Refusal(f"{found:g} is out of range", f"at least {low:g}")
+        return found
+
+    return check
+
+
+def provenance(value: object) -> str:
+    """Return how much the provenance attestation tells: ``min``, ``max``, or nothing at all.
+
+    Raises:
+        Refusal: It is something else.
+    """
+    if isinstance(value, Unquoted) and value.kind == "a boolean":
+        value = value.is_true
+    if isinstance(value, bool):
+        return "min" if value else ""
+    if value not in ("min", "max"):
+        raise Refusal("is none of the choices", "one of: min, max, true, false")
+    return str(value)
+
+
+def sbom(value: object) -> str:
+    """Return the image of the scanner that lists what an image holds; empty for no list.
+
+    Raises:
+        Refusal: It is something else.
+    """
+    from buildkit_spec.spec.options import image_reference
+
+    if isinstance(value, Unquoted) and value.kind == "a boolean":
+        value = value.is_true
+    if isinstance(value, bool):
+        return DEFAULT_SCANNER if value else ""
+    return image_reference(value)
+
+
+DEFAULT_SCANNER = "docker/buildkit-syft-scanner:stable-1"
+"""What BuildKit itself takes. Source: ``frontend/attestations/sbom``."""
+
+
+def cache_entry(value: object) -> FrozenDict[str, str]:
+    """Return where caches come from or go to, as attributes with their ``type``.
+
+    Args:
+        value: A mapping, a text such as ``type=registry,ref=ghcr.io/me/cache``, or a reference.
+
+    Raises:
+        Refusal: The type is unknown, or lacks an attribute it needs.
+    """
+    attributes = _attributes(value)
+    kind = attributes.get("type", "registry")
+    if kind == "local":
+        raise Refusal(_NO_LOCAL, "type=registry,ref=…")
+    if kind not in _CACHES:
+        raise Refusal(f"{kind!r} is no type of cache", f"one of: {', '.join(_CACHES)}")
+    missing = [name for name in _CACHES[kind] if not attributes.get(name)]
+    if missing:
+        raise Refusal(f"a cache of type {kind} needs {missing[0]}", f"{missing[0]}=…")
+    mode = attributes.get("mode", "min")
+    if mode not in ("min", "max"):
+        raise Refusal(f"mode {mode!r} is neither min nor max", "mode=max keeps every step")
+    return FrozenDict({**attributes, "type": kind})
+
+
+cache_entries = list_of(cache_entry)
+
+
+def _attributes(value: object) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        problems, found = Problems(), {}
+        for key, one in value.items():
+            with problems.under(str(key)):
+                found[line(key)] = _scalar(one)
+        problems.refuse()
+        return found
+    written = line(value)
+    if not _TEXT_PAIR.match(written):
+        return {"type": "registry", "ref": written}
+    pairs = [part.partition("=") for part in written.split(",")]
+    return {key.strip(): one.strip() for key, _, one in pairs}
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, Unquoted):
+        return value.text
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else any_text(value)
