@@ -6,9 +6,10 @@ import contextlib
 import hashlib
 import os
 import shlex
+import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,12 @@ def running_engine(kind: Kind) -> Iterator[RunningEngine]:
             subprocess.run([SCRIPT, "down", *options], check=True)
 
 
-def tree(root: Path) -> dict[str, tuple[object, ...]]:
-    """All that counts of a file system: kind, mode, owner, content, links; not times.
+Tree = Mapping[str, tuple[object, ...]]
+"""All that counts of a file system, by path."""
+
+
+def removed_tree(root: Path) -> Tree:
+    """Read kind, mode, owner, content and links of every file, not times; remove the files.
 
     Nor that ``/dev`` is there, which a base image may lack and every runtime makes.
     """
@@ -84,17 +89,17 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
             content = str(path.readlink())
         elif stat.S_ISREG(status.st_mode) and first == name:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
-        if name == "dev" and not any(path.iterdir()):
-            continue
         found[name] = (oct(status.st_mode), status.st_uid, status.st_gid, content, first)
+    if not any(name.startswith("dev/") for name in found):
+        found.pop("dev", None)
+    shutil.rmtree(root)
     return found
 
 
-def differences(one: Path, other: Path) -> list[str]:
+def differences(one: Tree, other: Tree) -> list[str]:
     """What differs between two file systems, a line for each path."""
-    trees = tree(one), tree(other)
     return [
-        f"{name}: {trees[0].get(name)} {trees[1].get(name)}"
-        for name in sorted(trees[0].keys() | trees[1].keys())
-        if trees[0].get(name) != trees[1].get(name)
+        f"{name}: {one.get(name)} {other.get(name)}"
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
     ]
