@@ -149,10 +149,15 @@ class Job:
             annotations=options.annotations,
             epoch_s=self._settings.epoch_s,
         )
+        cache_exports, attestations = _cache_entries(options.cache_to), _attestations(options)
         is_left_to_engine = not self._client.has_image_exporter()
         if is_left_to_engine:
             exporter = engine_exporter(
-                exporter, self._client.address, platform_count=len(self._platforms)
+                exporter,
+                self._client.address,
+                platform_count=len(self._platforms),
+                frontend_attrs=attestations,
+                cache_exports=cache_exports,
             )
         with self._session() as session:
 
@@ -177,8 +182,8 @@ class Job:
                         exporters=[exporter],
                         session=session,
                         entitlements=self._entitlements(),
-                        cache_exports=_cache_entries(options.cache_to),
-                        frontend_attrs=_attestations(options),
+                        cache_exports=cache_exports,
+                        frontend_attrs=attestations,
                         on_status=tell,
                     )
             except SolveError as error:

@@ -11,6 +11,9 @@ from buildkit_spec.errors import UnsupportedCapabilityError
 MOBY = "moby"
 """Type of the exporter that puts an image into the Engine. Source: moby ``builder-next``."""
 
+COMPRESSION, GZIP = "compression", "gzip"
+"""Attribute of the image exporter, and what the Engine's own push makes of every layer."""
+
 STORE = "containerd-snapshotter"
 """The Engine's feature that such an Engine has not, as its ``daemon.json`` spells it."""
 
@@ -18,13 +21,6 @@ STORE_REMEDY = (
     f'turn its store on, {{"features": {{"{STORE}": true}}}} in its daemon.json (Engine 20.10 has'
     " none), or build on a buildkitd"
 )
-
-_BEYOND = {
-    "annotation": "annotations",
-    "compression": "a choice of compression",
-    "force-compression": "a choice of compression",
-}
-"""Attributes that ask for what the Engine's own push does not do, by how they begin."""
 
 
 def engine_exporter(
@@ -50,14 +46,15 @@ def engine_exporter(
     lacks = ["an image for several platforms"] if platform_count > 1 else []
     if any(key.startswith("attest:") for key in frontend_attrs or ()):
         lacks.append("attestations")
-    for key, value in exporter.attrs.items():
-        if (key, value) != ("compression", "gzip"):
-            lacks += [what for start, what in _BEYOND.items() if key.startswith(start)]
+    if any(key.startswith("annotation") for key in exporter.attrs):
+        lacks.append("annotations")
+    if (compression := exporter.attrs.get(COMPRESSION, GZIP)) != GZIP:
+        lacks.append(f"layers compressed with {compression}")
     if any(entry.kind != "inline" for entry in cache_exports):
         lacks.append("a cache elsewhere")
     if lacks:
         raise UnsupportedCapabilityError(
-            f"the Docker Engine at {address} cannot make {', '.join(dict.fromkeys(lacks))}:"
+            f"the Docker Engine at {address} cannot make {', '.join(lacks)}:"
             " it has no containerd image store",
             capability=STORE,
             remedy=STORE_REMEDY,
