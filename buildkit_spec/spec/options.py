@@ -15,8 +15,8 @@ from buildkit_spec.spec.output_options import (
     COMPRESSIONS,
     cache_entries,
     number,
-    provenance,
-    sbom,
+    provenance_mode,
+    scanner,
     whole_number,
 )
 from buildkit_spec.spec.problems import Refusal, key_text, known_fields, problems_of
@@ -250,8 +250,8 @@ class BuilderOptions(_Model):
     compression_level: Annotated[int, PlainValidator(whole_number(0, 22))] = 0
     force_compression: Annotated[bool, PlainValidator(switch)] = False
     layers: Annotated[LayerOptions, PlainValidator(_layers)] = LayerOptions()
-    sbom: Annotated[str, PlainValidator(sbom)] = ""
-    provenance: Annotated[Literal["", "min", "max"], PlainValidator(provenance)] = ""
+    sbom: Annotated[str, PlainValidator(scanner)] = ""
+    provenance: Annotated[Literal["", "min", "max"], PlainValidator(provenance_mode)] = ""
     annotations: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = (
         FrozenDict()
     )

@@ -56,7 +56,7 @@ def number(low: float) -> Callable[[object], float]:
     return check
 
 
-def provenance(value: object) -> str:
+def provenance_mode(value: object) -> str:
     """Return how much the provenance attestation tells: ``min``, ``max``, or nothing at all.
 
     Raises:
@@ -71,7 +71,7 @@ def provenance(value: object) -> str:
     return str(value)
 
 
-def sbom(value: object) -> str:
+def scanner(value: object) -> str:
     """Return the image of the scanner that lists what an image holds; empty for no list.
 
     Raises:
