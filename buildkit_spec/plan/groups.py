@@ -53,6 +53,8 @@ def group(
     packages = sorted(packages, key=lambda package: package.name)
     replaced = [package for package in packages if package.name in installed]
     fresh = [package for package in packages if package.name not in installed]
+    if replaced and most_layers < 2:
+        return (LayerGroup("replaced", tuple(packages)),)
     buckets = max(1, min(buckets, most_layers - 2))
     room = max(0, most_layers - buckets - 1)
     heavy = [package for package in fresh if package.size_bytes >= heavy_mib * _MIB]

@@ -62,6 +62,8 @@ class Plan:
     def field_of(self, vertex_name: str) -> str:
         """Return the spec's field a vertex comes from, by the vertex' name; empty when none."""
         place, bracket, _ = vertex_name.removeprefix("[").partition("] ")
-        stage_name = place.rpartition(" ")[2] if bracket else ""
+        if not bracket:
+            return ""
         fields = {stage.name: stage.field for one in self.platforms for stage in one.stages}
-        return fields.get(stage_name, "")
+        # A platform may stand before the stage.
+        return fields.get(place) or fields.get(place.partition(" ")[2], "")
