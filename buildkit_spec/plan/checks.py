@@ -57,30 +57,30 @@ def system_problems(context: Context) -> list[Problem]:
 
 
 def python_problems(context: Context) -> list[Problem]:
-    """Return what the spec asks of the interpreter, and there is not."""
+    """Return what the spec asks of the interpreter it names, and that is not."""
     spec, probe = context.spec, context.probe
+    if not spec.python_exec:
+        return []
     base = spec.base_image if isinstance(spec.base_image, str) else "the base image"
-    problems = []
     if not probe.python:
-        wanted = spec.python_exec or "python3"
-        problems.append(
-            Problem(
-                "python_exec" if spec.python_exec else "base_image",
-                f"{base} has no {wanted}",
-                "use a base image with Python, such as python:3.12-slim, or set python_exec",
-            )
-        )
-    elif spec.python_version and not _fits(probe.python_version, spec.python_version):
-        problems.append(
+        remedy = "leave python_exec out, or use a base image that holds it"
+        return [Problem("python_exec", f"{base} has no {spec.python_exec}", remedy)]
+    if not fits(context):
+        return [
             Problem(
                 "python_version",
-                f"{base} has Python {probe.python_version}, the spec wants {spec.python_version}",
-                f"use a base image with Python {spec.python_version}, or leave python_version out",
+                f"{spec.python_exec} of {base} is Python {probe.python_version},"
+                f" the spec wants {spec.python_version}",
+                "leave python_exec or python_version out",
             )
-        )
-    return problems
+        ]
+    return []
 
 
-def _fits(found: str, wanted: str) -> bool:
-    parts = wanted.split(".")
+def fits(context: Context) -> bool:
+    """Whether the interpreter found is there and of the version wanted."""
+    found, wanted = context.probe.python_version, context.spec.python_version
+    if not context.probe.python:
+        return False
+    parts = (wanted or "").split(".") if wanted else []
     return found.split(".")[: len(parts)] == parts

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from buildkit_spec import llb
-from buildkit_spec.plan import apt, commands, files, python, python_layers, user
+from buildkit_spec.plan import apt, commands, files, managed_python, python, python_layers, user
 from buildkit_spec.plan.assembly import Assembly
-from buildkit_spec.plan.checks import python_problems, refuse, system_problems
+from buildkit_spec.plan.checks import fits, python_problems, refuse, system_problems
 from buildkit_spec.plan.groups import LayerGroup
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.lock import Lock
@@ -18,6 +18,7 @@ from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.plan.wanted import wanted_of
+from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
 
 WORKDIR = "/root"
@@ -89,7 +90,7 @@ class _LayingOut:
         workdir = options.workdir or WORKDIR
         owner = options.user or self._context.config.user
         if spec.apt_packages or python_layers.has_packages(spec):
-            self._context = replace(self._context, probe=self._ask(self._base.state))
+            self._probe(self._base)
             refuse(system_problems(self._context))
         system = self._base
         if spec.apt_packages:
@@ -129,13 +130,27 @@ class _LayingOut:
 
     def _interpreter(self, system: Stage) -> Stage:
         """Find the interpreter, and return the stage that the packages are installed on."""
-        holder = self._base
+        spec, holder = self._context.spec, self._base
         if apt.may_bring(self._context, "python"):
             holder = system
-            probe = self._ask(holder.state)
-            self._context = replace(self._context, probe=probe)
+            self._probe(holder)
         refuse(python_problems(self._context))
+        if not fits(self._context):
+            version = spec.python_version or DEFAULT_PYTHON
+            holder = self._branch(
+                "interpreter",
+                "python_version" if spec.python_version else "base_image",
+                holder,
+                lambda state: managed_python.install(self._context, state, version),
+            )
+            config = managed_python.config(self._context.config)
+            self._context = replace(self._context, config=config)
+            self._probe(holder, managed_python.INTERPRETER)
         return holder
+
+    def _probe(self, stage: Stage, python: str = "") -> None:
+        """Look what a stage holds: of interpreters *python*, or what the spec wants."""
+        self._context = replace(self._context, probe=self._ask(stage.state, python))
 
     def _python(self, system: Stage, holder: Stage) -> None:
         context, spec = self._context, self._context.spec
@@ -163,11 +178,11 @@ class _LayingOut:
     def _command(self, index: int) -> Callable[[llb.State], llb.State]:
         return lambda state: commands.run_command(self._context, state, index)
 
-    def _ask(self, state: llb.State) -> Probe:
+    def _ask(self, state: llb.State, python: str) -> Probe:
         context, spec = self._context, self._context.spec
         output = f"{_PROBE_DIR}{PROBE_PATH}"
         answers = state.run(
-            probe_args(spec.python_version or "", spec.python_exec or "", output),
+            probe_args(spec.python_version or "", python or spec.python_exec or "", output),
             name=context.name("base", "look what it holds"),
             env={"PATH": context.config.path},
             user="0:0",

@@ -16,6 +16,9 @@ Changing it is a new builder epoch."""
 UV_VERSION = "0.13.9"
 """The uv that installs for a spec that says no version. Changing it is a new builder epoch."""
 
+MICROMAMBA_IMAGE = "mambaorg/micromamba:2.3.2-debian12-slim"
+"""Where micromamba comes from for a spec that names none."""
+
 _REPOSITORY = "cr.flyte.org/flyteorg/flytekit"
 _PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12")
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from buildkit_spec.errors import InvalidReferenceError, SpecValidationError
-from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.defaults import MICROMAMBA_IMAGE, UV_VERSION
 from buildkit_spec.spec.frozen import FrozenDict
+from buildkit_spec.spec.logins import has_login, hidden_logins
 from buildkit_spec.spec.output_options import (
     COMPRESSIONS,
     cache_entries,
@@ -119,6 +120,15 @@ def _variable(value: object) -> str:
     if not _VARIABLE.match(name):
         raise Refusal(f"{name!r} is no name of a variable", "letters, digits and _ only")
     return name
+
+
+def _url(value: object) -> str:
+    url = line(value)
+    if not url.startswith(("https://", "http://", "file://")):
+        raise Refusal(f"{hidden_logins(url)!r} is no URL", "write https://…")
+    if has_login(url):
+        raise Refusal("holds a login, which would stay in the build's history", "write it without")
+    return url
 
 
 def _group(value: object) -> str:
@@ -280,7 +290,9 @@ class BuilderConfig(_Model):
             base image holds it). By default ``image`` when `uv_image` is set, else ``wheel``.
         uv_image: Image that holds the program at ``/uv``.
         uv_version: Version of the wheel, exact.
-        micromamba_image: Image that holds micromamba, for conda packages.
+        micromamba_image: Image that holds ``/usr/bin/micromamba``, for conda packages.
+        python_mirror: URL that stands in place of where uv fetches interpreters from.
+        python_downloads: URL of a list of interpreters in place of uv's own (JSON).
 
     Raises:
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
@@ -291,7 +303,9 @@ class BuilderConfig(_Model):
     ] = "wheel"
     uv_image: Annotated[str, PlainValidator(image_reference)] = ""
     uv_version: Annotated[str, PlainValidator(_version)] = UV_VERSION
-    micromamba_image: Annotated[str, PlainValidator(image_reference)] = ""
+    micromamba_image: Annotated[str, PlainValidator(image_reference)] = MICROMAMBA_IMAGE
+    python_mirror: Annotated[str, PlainValidator(_url)] = ""
+    python_downloads: Annotated[str, PlainValidator(_url)] = ""
 
     def model_post_init(self, _context: Any) -> None:
         """Take the image as soon as one is named."""
