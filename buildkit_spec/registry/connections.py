@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from buildkit_spec.registry.hosts import is_loopback
 from buildkit_spec.registry.proxies import Proxies
-from buildkit_spec.registry.tls import Trust
+from buildkit_spec.registry.tls import Trusts
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -25,16 +25,19 @@ class Origin:
         host: Name or address, without brackets.
         port: TCP port.
         netloc: Host and port as they were written.
+        registry: Whose certificates are trusted and shown there: the registry's own, also by its
+            token server and by what it redirects to.
     """
 
     scheme: str
     host: str
     port: int
     netloc: str
+    registry: str
 
     @classmethod
-    def of(cls, url: str) -> Origin:
-        """Read the origin of a URL.
+    def of(cls, url: str, registry: str) -> Origin:
+        """Read the origin of a URL that is asked on behalf of a registry.
 
         Raises:
             ValueError: It is not an http or https URL with a host and a valid port.
@@ -43,26 +46,34 @@ class Origin:
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ValueError("not an http or https URL")
         netloc = parts.netloc.rpartition("@")[2]
-        return cls(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme], netloc)
+        port = parts.port or _PORTS[parts.scheme]
+        return cls(parts.scheme, parts.hostname, port, netloc, registry)
 
 
 class Connections:
     """Opens connections and keeps those that can be used again.
 
     Args:
-        trust: Whom TLS trusts.
+        trusts: Whom TLS trusts.
         proxies: What stands between.
         insecure_hosts: Hosts (with port) that may be spoken to over plain http, or over TLS
             without checking their certificate.
+        http_hosts: Hosts (with port) that speak plain http.
         timeout_s: How long one step on a socket may take, in seconds.
     """
 
     def __init__(
-        self, trust: Trust, proxies: Proxies, insecure_hosts: Iterable[str], timeout_s: float
+        self,
+        trusts: Trusts,
+        proxies: Proxies,
+        insecure_hosts: Iterable[str],
+        http_hosts: Iterable[str],
+        timeout_s: float,
     ) -> None:
-        self._trust = trust
+        self._trusts = trusts
         self._proxies = proxies
         self._insecure = frozenset(host.lower() for host in insecure_hosts)
+        self._http = frozenset(http_hosts)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[HTTPConnection]] = {}
@@ -73,7 +84,7 @@ class Connections:
 
     def allows_http(self, netloc: str) -> bool:
         """Whether ``host[:port]`` may be spoken to in the clear: loopback, or allowed by name."""
-        return is_loopback(netloc) or self.is_insecure(netloc)
+        return is_loopback(netloc) or self.is_insecure(netloc) or netloc.lower() in self._http
 
     def proxy_headers(self, origin: Origin) -> dict[str, str] | None:
         """Return what a proxy wants with each request of *origin*; None when there is no proxy.
@@ -111,20 +122,21 @@ class Connections:
         """
         if origin.scheme == "http":
             return self._connect(origin, None)
+        trust = self._trusts.of(origin.registry)
         if self.is_insecure(origin.netloc):
-            return self._connect(origin, self._trust.unchecked_context())
+            return self._connect(origin, trust.unchecked_context())
         try:
-            return self._connect(origin, self._trust.context())
+            return self._connect(origin, trust.context())
         except ssl.SSLCertVerificationError:
-            if not self._trust.is_partial:
+            if not trust.is_partial:
                 raise
-            return self._connect(origin, self._trust.context(is_whole=True))
+            return self._connect(origin, trust.context(is_whole=True))
 
     def speaks_tls(self, netloc: str) -> bool:
         """Try a TLS handshake without looking at the certificate, and hang up."""
-        origin = Origin.of(f"https://{netloc}")
+        origin = Origin.of(f"https://{netloc}", netloc)
         try:
-            connection = self._connect(origin, self._trust.unchecked_context())
+            connection = self._connect(origin, self._trusts.of(netloc).unchecked_context())
         except (OSError, HTTPException):
             return False
         connection.close()

@@ -39,7 +39,8 @@ def connection_error(
     if isinstance(error, ssl.SSLError) and error.reason in _PLAIN:
         return RegistryError(
             f"{host} does not speak TLS",
-            remedy=f"if it speaks plain http only: --insecure-registry {host}",
+            remedy=f"if it speaks plain http only: --insecure-registry {host}, or use_http in the "
+            "spec's registry_config",
         )
     if isinstance(error, ssl.SSLError):
         return RegistryUnavailableError(
@@ -192,7 +193,10 @@ def _certificate_error(error: ssl.SSLCertVerificationError, host: str) -> Regist
         remedy = "use a name that the certificate holds, or make one for this name"
     else:
         why = f"is not trusted ({_words(error.verify_message)})"
-        remedy = "set SSL_CERT_FILE to the PEM file of the authority that signed it"
+        remedy = (
+            "set SSL_CERT_FILE to the PEM file of the authority that signed it, or name it as ca "
+            "in the spec's registry_config"
+        )
     return RegistryError(f"the TLS certificate of {host} {why}", remedy=remedy)
 
 

@@ -14,9 +14,10 @@ from buildkit_spec.registry.api import DistributionApi
 from buildkit_spec.registry.logins import Logins
 from buildkit_spec.registry.manifests import Descriptor
 from buildkit_spec.registry.transport import Transport
-from buildkit_spec.values import Digest, Platform, Reference, ResolvedImage
+from buildkit_spec.values import Digest, Platform, Reference, RegistryConfig, ResolvedImage
 
 _MAX_THREADS = 16
+_BY_NAME = RegistryConfig()
 
 
 class Registry:
@@ -34,6 +35,8 @@ class Registry:
         retry_delays_s: Pauses before a question is put again after 429, 5xx or a broken
             connection, in seconds; their number is the number of retries.
         env: Logins, proxies and certificates are read from it.
+        config: Registries that are reached in another way than by their name, over TLS. Mirrors
+            are not asked: they may have what the registry has no more, and not yet what it has.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Registry:
         timeout_s: float = 20.0,
         retry_delays_s: Sequence[float] = (0.25, 1.0),
         env: Mapping[str, str] = os.environ,
+        config: RegistryConfig = _BY_NAME,
     ) -> None:
         self._transport = Transport(
             insecure_hosts=insecure_hosts,
@@ -52,6 +56,7 @@ class Registry:
             timeout_s=timeout_s,
             retry_delays_s=retry_delays_s,
             env=env,
+            config=config,
         )
         self._logins = (logins or Logins.load(env)).over(self._transport)
         self._api = DistributionApi(self._transport, self._logins)

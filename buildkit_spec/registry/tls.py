@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from buildkit_spec.errors import RegistryError
+from buildkit_spec.registry.hosts import canonical_host
+from buildkit_spec.values import RegistryConfig
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
@@ -18,29 +20,67 @@ SYSTEM_BUNDLES = (
 """Where systems keep all their certificates in one file."""
 
 
-class Trust:
-    """Makes the TLS contexts of one registry client.
-
-    Reading a distribution's bundle costs some 40 ms, a third of a no-change build. Where the
-    distribution also keeps its certificates by hash, OpenSSL opens the one it needs instead; the
-    bundle is read only when that does not do (somebody appended to it by hand).
+class Trusts:
+    """Whom TLS trusts, and as whom it speaks, by registry.
 
     Args:
-        ca_file: Certificates (PEM) trusted beside the system's; None for none.
-        env: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace the system's certificates, as in
-            OpenSSL.
-        bundles: Where systems keep all their certificates in one file.
+        ca_file: Certificates (PEM) trusted beside the system's for all registries; None for none.
+        env: See `Trust`.
+        config: Registries with certificates of their own.
+        bundles: See `Trust`.
     """
 
     def __init__(
         self,
         ca_file: str | Path | None,
         env: Mapping[str, str],
+        config: RegistryConfig,
         *,
         bundles: Sequence[str] = SYSTEM_BUNDLES,
     ) -> None:
+        self._common = Trust([ca_file] if ca_file else [], env, bundles=bundles)
+        self._own = {
+            one.host: Trust(
+                [file for file in (ca_file, one.ca_file) if file],
+                env,
+                client=(one.cert_file, one.key_file) if one.cert_file else None,
+                bundles=bundles,
+            )
+            for one in config.registries
+            if one.has_certificates
+        }
+
+    def of(self, registry: str) -> Trust:
+        """Return whom to trust in talks about a registry, also with its token server."""
+        return self._own.get(canonical_host(registry), self._common)
+
+
+class Trust:
+    """Makes the TLS contexts of connections that trust the same.
+
+    Reading a distribution's bundle costs some 40 ms, a third of a no-change build. Where the
+    distribution also keeps its certificates by hash, OpenSSL opens the one it needs instead; the
+    bundle is read only when that does not do (somebody appended to it by hand).
+
+    Args:
+        ca_files: Certificates (PEM) trusted beside the system's.
+        env: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace the system's certificates, as in
+            OpenSSL.
+        client: Certificate and key (PEM) to show whoever asks; None for none.
+        bundles: Where systems keep all their certificates in one file.
+    """
+
+    def __init__(
+        self,
+        ca_files: Sequence[str | Path],
+        env: Mapping[str, str],
+        *,
+        client: tuple[str, str] | None = None,
+        bundles: Sequence[str] = SYSTEM_BUNDLES,
+    ) -> None:
         self._bundles = bundles
-        self._extra = str(ca_file) if ca_file else ""
+        self._extra = [str(file) for file in ca_files]
+        self._client = client
         self._file = env.get("SSL_CERT_FILE") or ""
         self._directory = env.get("SSL_CERT_DIR") or ""
         self._hashed = self._hashed_directory()
@@ -62,22 +102,22 @@ class Trust:
         """
         key = "whole" if is_whole or not self.is_partial else "hashed"
         if key not in self._contexts:
-            context = _client_context()
+            context = self._client_context()
             if key == "hashed":
                 context.load_verify_locations(capath=self._hashed)
             elif self._file or self._directory:
                 _load(context, self._file, self._directory)
             else:
                 self._load_system(context)
-            if self._extra:
-                _load(context, self._extra, "")
+            for file in self._extra:
+                _load(context, file, "")
             self._contexts[key] = context
         return self._contexts[key]
 
     def unchecked_context(self) -> ssl.SSLContext:
         """Return a context that checks nothing: for hosts that may be spoken to in the clear."""
         if "unchecked" not in self._contexts:
-            context = _client_context()
+            context = self._client_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             self._contexts["unchecked"] = context
@@ -104,12 +144,21 @@ class Trust:
         else:
             context.set_default_verify_paths()
 
-
-def _client_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    def _client_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        if self._client is not None:
+            try:
+                # Without a password it would be asked for on the terminal.
+                context.load_cert_chain(*self._client, password="")
+            except (OSError, ssl.SSLError) as error:
+                raise RegistryError(
+                    f"cannot use the client certificate {self._client[0]} with the key "
+                    f"{self._client[1]}",
+                    remedy="both must be PEM, belong together, and the key have no password",
+                ) from error
+        return context
 
 
 def _load(context: ssl.SSLContext, file: str, directory: str) -> None:
@@ -119,5 +168,5 @@ def _load(context: ssl.SSLContext, file: str, directory: str) -> None:
         raise RegistryError(
             f"cannot read the certificates to trust: {file or directory} "
             f"({'not PEM' if isinstance(error, ssl.SSLError) else error.strerror})",
-            remedy="set SSL_CERT_FILE to a file of PEM certificates, or unset it",
+            remedy="SSL_CERT_FILE, or registry_config, must name a file of PEM certificates",
         ) from error

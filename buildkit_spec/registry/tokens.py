@@ -40,7 +40,7 @@ def fetch_token(
 
     Args:
         transport: What to ask over.
-        host: The registry the token is for, for messages.
+        host: The registry the token is for.
         realm: The token server's URL; https, or a host that may be spoken to in the clear.
         service: The name the server knows the registry by; may be empty.
         scopes: Such as ``repository:team/app:pull``.
@@ -57,13 +57,13 @@ def fetch_token(
     _check_realm(transport, host, realm)
     secret = credentials.secret if credentials else ""
     if credentials is None or not secret:
-        answer = _get(transport, realm, service, scopes, "")
+        answer = _get(transport, host, realm, service, scopes, "")
     else:
         user = "" if credentials.identity_token else credentials.username
-        answer = _post(transport, realm, service, scopes, client_id, user, secret)
+        answer = _post(transport, host, realm, service, scopes, client_id, user, secret)
         if answer.status in _NO_OAUTH:
             basic = base64.b64encode(f"{user}:{secret}".encode()).decode()
-            answer = _get(transport, realm, service, scopes, f"Basic {basic}")
+            answer = _get(transport, host, realm, service, scopes, f"Basic {basic}")
     if answer.status != 200:
         raise _refusal(answer, host, realm, credentials)
     return _read(answer, host, realm)
@@ -89,6 +89,7 @@ def _check_realm(transport: Transport, host: str, realm: str) -> None:
 
 def _post(
     transport: Transport,
+    host: str,
     realm: str,
     service: str,
     scopes: Sequence[str],
@@ -103,17 +104,23 @@ def _post(
         form |= {"grant_type": "refresh_token", "refresh_token": secret}
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     body = urlencode({name: value for name, value in form.items() if value}).encode()
-    return transport.request("POST", realm, headers, body)
+    return transport.request("POST", realm, headers, body, registry=host)
 
 
 def _get(
-    transport: Transport, realm: str, service: str, scopes: Sequence[str], authorization: str
+    transport: Transport,
+    host: str,
+    realm: str,
+    service: str,
+    scopes: Sequence[str],
+    authorization: str,
 ) -> Answer:
     query = [("service", service)] if service else []
     query += [("scope", scope) for scope in scopes]
     joint = "&" if "?" in realm else "?"
     url = f"{realm}{joint}{urlencode(query)}" if query else realm
-    return transport.request("GET", url, {"Authorization": authorization} if authorization else {})
+    headers = {"Authorization": authorization} if authorization else {}
+    return transport.request("GET", url, headers, registry=host)
 
 
 def _refusal(

@@ -11,7 +11,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import (
     BadStatusLine,
     HTTPConnection,
@@ -26,9 +26,10 @@ from buildkit_spec._version import __version__
 from buildkit_spec.errors import RegistryError, RegistryUnavailableError
 from buildkit_spec.registry.connections import Connections, Origin
 from buildkit_spec.registry.failures import connection_error
-from buildkit_spec.registry.hosts import is_loopback
+from buildkit_spec.registry.hosts import api_host, is_loopback
 from buildkit_spec.registry.proxies import Proxies
-from buildkit_spec.registry.tls import Trust
+from buildkit_spec.registry.tls import Trusts
+from buildkit_spec.values import RegistryConfig
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The largest manifest that every registry takes (OCI distribution spec, *Pushing Manifests*)."""
@@ -41,6 +42,7 @@ _PASSING = {429, 500, 502, 503, 504}
 _BROKEN = (ConnectionResetError, BadStatusLine, IncompleteRead)
 _READ_BYTES = 64 * 1024
 _URL_CHARACTERS = "%/:=&?~#+!$,;'@()*[]"
+_BY_NAME = RegistryConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,21 @@ class Answer:
 class _Request:
     method: str
     url: str
+    registry: str
     headers: Mapping[str, str]
     body: bytes | None
     limit_bytes: int
+
+    @property
+    def origin(self) -> Origin:
+        try:
+            return Origin.of(self.url, self.registry)
+        except ValueError as error:
+            netloc = urlsplit(self.url).netloc.rpartition("@")[2]
+            raise RegistryError(
+                f"cannot connect to {netloc!r}: {error}",
+                remedy="check the registry's host and port",
+            ) from error
 
 
 class Transport:
@@ -83,6 +97,7 @@ class Transport:
         retry_delays_s: Pauses before a GET or HEAD is sent again after 429, 5xx or a broken
             connection, in seconds; their number is the number of retries.
         env: Proxies and certificates are read from it.
+        config: Registries that are reached in another way than by their name, over TLS.
     """
 
     def __init__(
@@ -93,13 +108,17 @@ class Transport:
         timeout_s: float = 20.0,
         retry_delays_s: Sequence[float] = (0.25, 1.0),
         env: Mapping[str, str] = os.environ,
+        config: RegistryConfig = _BY_NAME,
     ) -> None:
-        self._connections = Connections(
-            Trust(ca_file, env), Proxies(env), insecure_hosts, timeout_s
-        )
+        http_hosts = [api_host(one.host) for one in config.registries if one.is_http]
+        trusts = Trusts(ca_file, env, config)
+        self._connections = Connections(trusts, Proxies(env), insecure_hosts, http_hosts, timeout_s)
         self._timeout_s = timeout_s
         self._retry_delays_s = tuple(retry_delays_s)
-        self._schemes: dict[str, str] = {}
+        self._schemes = dict.fromkeys(http_hosts, "http")
+        self._schemes |= {
+            api_host(one.host): "https" for one in config.registries if one.has_certificates
+        }
 
     def allows_http(self, netloc: str) -> bool:
         """Whether ``host[:port]`` may be spoken to in the clear: loopback, or allowed by name."""
@@ -135,19 +154,20 @@ class Transport:
             RegistryUnavailableError: There was no whole answer in time.
             RegistryError: There will be none: the TLS certificate, the proxy or a redirect.
         """
-        scheme = self._schemes.get(host)
+        scheme = self._schemes.get(host.lower())
         answer = None
         if scheme is None:
             scheme = self._first_scheme(host)
             if scheme == "http" and is_loopback(host):
-                request = _Request(method, f"http://{host}{path}", headers, None, limit_bytes)
+                url = f"http://{host}{path}"
+                request = _Request(method, url, host, headers, None, limit_bytes)
                 answer = self._guess(request)
                 if answer is None and self._connections.speaks_tls(host):
                     scheme = "https"
         if answer is None:
             url = f"{scheme}://{host}{path}"
-            answer = self.request(method, url, headers, limit_bytes=limit_bytes)
-        self._schemes[host] = scheme
+            answer = self.request(method, url, headers, registry=host, limit_bytes=limit_bytes)
+        self._schemes[host.lower()] = scheme
         return answer
 
     def request(
@@ -157,6 +177,7 @@ class Transport:
         headers: Mapping[str, str],
         body: bytes | None = None,
         *,
+        registry: str,
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """Send a request; GET and HEAD follow redirects and are tried again after passing faults.
@@ -166,13 +187,15 @@ class Transport:
             url: http or https.
             headers: Sent as they are; ``Authorization`` is not sent on to another origin.
             body: Bytes to send, or None.
+            registry: On behalf of which registry (with port): its certificates count.
             limit_bytes: The largest body taken.
 
         Raises:
             RegistryUnavailableError: There was no whole answer in time.
             RegistryError: There will be none: the TLS certificate, the proxy or a redirect.
         """
-        request = _Request(method, url, headers, body, limit_bytes)
+        request = _Request(method, url, registry, headers, body, limit_bytes)
+        origin = request.origin
         if method == "POST":
             return self._send(request)
         for _ in range(_MAX_REDIRECTS + 1):
@@ -182,7 +205,7 @@ class Transport:
                 return answer
             request = self._redirected(request, location)
         raise RegistryError(
-            f"{_origin(url).netloc} redirects more than {_MAX_REDIRECTS} times",
+            f"{origin.netloc} redirects more than {_MAX_REDIRECTS} times",
             remedy="check the registry's name and the proxy in front of it",
         )
 
@@ -206,10 +229,10 @@ class Transport:
 
     def _redirected(self, request: _Request, location: str) -> _Request:
         """Return the next request; a secret stays with the origin it is for."""
-        source = _origin(request.url)
+        source = request.origin
         url = urljoin(request.url, quote(location, safe=_URL_CHARACTERS))
         try:
-            target = Origin.of(url)
+            target = Origin.of(url, request.registry)
         except ValueError as error:
             raise RegistryError(
                 f"{source.netloc} redirects to something that is not a web address",
@@ -223,7 +246,7 @@ class Transport:
         headers = dict(request.headers)
         if target != source:
             headers.pop("Authorization", None)
-        return _Request(request.method, url, headers, None, request.limit_bytes)
+        return replace(request, url=url, headers=headers, body=None)
 
     def _send_patiently(self, request: _Request) -> Answer:
         for delay_s in self._retry_delays_s:
@@ -245,7 +268,7 @@ class Transport:
 
     def _send(self, request: _Request) -> Answer:
         """Send once; only a connection that died while it was idle is replaced."""
-        origin = _origin(request.url)
+        origin = request.origin
         try:
             idle = self._connections.take(origin)
             if idle is not None:
@@ -298,13 +321,3 @@ class Transport:
         if response.length:
             raise IncompleteRead(b"", response.length)
         return b"".join(chunks)
-
-
-def _origin(url: str) -> Origin:
-    try:
-        return Origin.of(url)
-    except ValueError as error:
-        netloc = urlsplit(url).netloc.rpartition("@")[2]
-        raise RegistryError(
-            f"cannot connect to {netloc!r}: {error}", remedy="check the registry's host and port"
-        ) from error

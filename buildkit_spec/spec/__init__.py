@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
     from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
     from buildkit_spec.spec.overrides import apply_overrides
+    from buildkit_spec.spec.registry_config import registries_of
     from buildkit_spec.spec.requirements import RequirementFile, RequirementKind
     from buildkit_spec.spec.selection import FileSelection, SelectedFile
 
@@ -33,6 +34,7 @@ _MODULES = {
     "apply_overrides": "overrides",
     "flag": "environment",
     "load_specs": "loader",
+    "registries_of": "registry_config",
     "requirement_files": "materials",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "apply_overrides",
     "flag",
     "load_specs",
+    "registries_of",
     "requirement_files",
 ]
 

@@ -45,8 +45,8 @@ def material_problems(spec: ImageSpec, env: Mapping[str, str] = os.environ) -> l
         problems += moved(_copy_problems(spec, path), f"copy[{index}]")
     if spec.requirements is not None:
         problems += moved(_requirement_problems(spec, spec.requirements), "requirements")
-    if spec.registry_config is not None and not is_file(spec.resolve(spec.registry_config)):
-        problems.append(_missing(spec, "registry_config", spec.registry_config))
+    if spec.registry_config is not None:
+        problems += moved(_registry_problems(spec, spec.registry_config), "registry_config")
     return problems
 
 
@@ -149,6 +149,13 @@ def _requirement_problems(spec: ImageSpec, path: str) -> list[Problem]:
     if not is_file(spec.resolve(path)):
         return [_missing(spec, "", path)]
     return read_closure(spec.resolve(path))[1]
+
+
+def _registry_problems(spec: ImageSpec, path: str) -> list[Problem]:
+    from buildkit_spec.spec.registry_config import read_config  # few specs have one
+
+    file = spec.resolve(path)
+    return read_config(file)[1] if is_file(file) else [_missing(spec, "", path)]
 
 
 def _missing(spec: ImageSpec, field: str, path: str) -> Problem:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from buildkit_spec.values.login import BearerToken, Credentials
     from buildkit_spec.values.platform import Platform
     from buildkit_spec.values.reference import DOCKER_HUB, Reference
+    from buildkit_spec.values.registry_config import RegistryConfig, RegistrySettings
     from buildkit_spec.values.result import BuildResult, StepResult
     from buildkit_spec.values.secret import BytesSecret, EnvSecret, FileSecret, SecretSource
     from buildkit_spec.values.status import (
@@ -39,6 +40,8 @@ __all__ = [
     "LogChunk",
     "Platform",
     "Reference",
+    "RegistryConfig",
+    "RegistrySettings",
     "ResolvedImage",
     "SecretSource",
     "StatusCallback",
@@ -61,6 +64,8 @@ _MODULES = {
     "LogChunk": "status",
     "Platform": "platform",
     "Reference": "reference",
+    "RegistryConfig": "registry_config",
+    "RegistrySettings": "registry_config",
     "ResolvedImage": "image",
     "SecretSource": "secret",
     "StatusCallback": "status",

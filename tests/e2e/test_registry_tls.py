@@ -21,8 +21,8 @@ from buildkit_spec.errors import RegistryError
 from buildkit_spec.registry import Logins, Registry
 from buildkit_spec.registry.connections import Connections, Origin
 from buildkit_spec.registry.proxies import Proxies
-from buildkit_spec.registry.tls import Trust
-from buildkit_spec.values import Reference
+from buildkit_spec.registry.tls import Trusts
+from buildkit_spec.values import Reference, RegistryConfig
 
 
 @pytest.fixture(scope="module", name="certificate")
@@ -135,8 +135,8 @@ def test_certificate_only_in_the_bundle_is_trusted(
     bundle = tmp_path / "bundle.crt"
     bundle.write_bytes(certificate.authority.read_bytes())
     (tmp_path / "0123abcd.0").write_text("")
-    trust = Trust(None, {}, bundles=[str(bundle)])
-    connections = Connections(trust, Proxies({}), (), timeout_s=5)
+    trusts = Trusts(None, {}, RegistryConfig(), bundles=[str(bundle)])
+    connections = Connections(trusts, Proxies({}), (), (), timeout_s=5)
 
-    assert trust.is_partial
-    connections.open(Origin.of(f"https://{secured.host}")).close()
+    assert trusts.of(secured.host).is_partial
+    connections.open(Origin.of(f"https://{secured.host}", secured.host)).close()

@@ -38,6 +38,7 @@ def make_project(root: Path) -> Path:
     (root / "data").mkdir()
     (root / "data" / "a.csv").write_text("1,2\n")
     (root / "data" / "link").symlink_to("a.csv")
+    (root / "registries.json").write_text('{"registries": []}')
     (root / "req").mkdir()
     (root / "req" / "base.txt").write_text("-c constraints.txt\nnumpy\n")
     (root / "req" / "constraints.txt").write_text("numpy<3\n")
@@ -171,7 +172,7 @@ def test_tag_same_under_another_umask(project):
         {"builder": "other"},
         {"pip_secret_mounts": [("a", "/b")]},
         {"runtime_packages": ["numpy"]},
-        {"registry_config": "req/base.txt"},
+        {"registry_config": "registries.json"},
         {"packages": ["numpy", "pandas >= 2", "NumPy"]},
         {"apt_packages": ["curl", "git", "git"]},
         {"env": {"B": "2", "A": "1"}},
