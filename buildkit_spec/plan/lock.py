@@ -47,9 +47,10 @@ class LockedPackage:
     @property
     def requirement(self) -> str:
         """The line of a requirements file that installs it, and nothing else."""
-        if self.path:
-            return f"-e {self.path}" if self.is_editable else f"{self.name} @ file://{self.path}"
-        pinned = f"{self.name} @ {self.source}" if self.source else f"{self.name}=={self.version}"
+        if self.is_editable:
+            return f"-e {self.path}"
+        source = f"file://{self.path}" if self.path else self.source
+        pinned = f"{self.name} @ {source}" if source else f"{self.name}=={self.version}"
         return " ".join([pinned, *(f"--hash={one}" for one in self.hashes)])
 
     @property
@@ -121,7 +122,7 @@ def _package(entry: Mapping[str, Any], sizes: Mapping[str, int], directory: str)
         return LockedPackage(
             name,
             version,
-            archive.get("url", ""),
+            archive["url"] + _part(archive) if "url" in archive else "",
             _hashes([archive]),
             archive.get("size") or _size([archive], sizes),
             is_wheel=where.endswith(".whl"),
@@ -137,8 +138,11 @@ def _package(entry: Mapping[str, Any], sizes: Mapping[str, int], directory: str)
 
 def _vcs_source(vcs: Mapping[str, Any]) -> str:
     where = vcs.get("url") or f"file://{vcs['path']}"
-    part = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
-    return f"{vcs['type']}+{where}@{vcs['commit-id']}{part}"
+    return f"{vcs['type']}+{where}@{vcs['commit-id']}{_part(vcs)}"
+
+
+def _part(source: Mapping[str, Any]) -> str:
+    return f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
 
 
 def _absolute(path: str, directory: str) -> str:
