@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from buildkit_spec.errors import Problem, SpecValidationError
-from buildkit_spec.plan import lock_file
+from buildkit_spec.plan import cuda, lock_file
 from buildkit_spec.plan.locking import Wanted
 from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind, requirement_files
 
@@ -28,6 +28,11 @@ def normalized(name: str) -> str:
     return _SEPARATORS.sub("-", name).lower()
 
 
+def wants_python(spec: ImageSpec) -> bool:
+    """Whether the spec wants any Python package."""
+    return bool(spec.packages or spec.requirements or cuda.requirements(spec))
+
+
 def wanted_of(spec: ImageSpec) -> Wanted:
     """Return what the spec wants: its lock if that fits, otherwise what it says.
 
@@ -35,7 +40,7 @@ def wanted_of(spec: ImageSpec) -> Wanted:
         SpecValidationError: A file is missing, or is not of its kind.
     """
     files = requirement_files(spec)
-    packages = tuple(sorted(set(spec.packages or ())))
+    packages = tuple(sorted({*(spec.packages or ()), *cuda.requirements(spec)}))
     lock = spec.lock_text()
     if lock is not None and lock_file.is_current(lock, spec):
         name = spec.origin.lock.name if spec.origin.lock else "pylock.toml"
@@ -55,11 +60,16 @@ def with_hashes(wanted: Wanted) -> Wanted:
     hashes: dict[str, set[str]] = {}
     for file in wanted.files:
         if RequirementKind.of(file.path) is RequirementKind.TEXT:
-            for line in file.content.decode(errors="replace").replace("\\\n", " ").splitlines():
+            for line in _logical_lines(file.content.decode(errors="replace")):
                 name, found = _NAME.match(line), _HASH.findall(line)
                 if name and found:
                     hashes.setdefault(normalized(name[1]), set()).update(found)
     return replace(wanted, hashes={name: frozenset(found) for name, found in hashes.items()})
+
+
+def _logical_lines(text: str) -> list[str]:
+    lines = re.sub(r"\\\r?\n", " ", text).splitlines()
+    return [re.sub(r"(^|\s)#.*", "", line) for line in lines]
 
 
 def from_pylock(file: RequirementFile) -> RequirementFile:
@@ -90,10 +100,10 @@ def _no_pylock(file: RequirementFile) -> Problem:
 def _line(entry: Mapping[str, Any]) -> str:
     name = entry["name"]
     if vcs := entry.get("vcs"):
-        part = f"#subdirectory={vcs['subdirectory']}" if vcs.get("subdirectory") else ""
-        what, files = f"{name} @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}{part}", []
+        source = f"{vcs['type']}+{vcs['url']}@{vcs['commit-id']}"
+        what, files = f"{name} @ {source}{_part(vcs)}", []
     elif archive := entry.get("archive"):
-        what, files = f"{name} @ {archive['url']}", [archive]
+        what, files = f"{name} @ {archive['url']}{_part(archive)}", [archive]
     elif "directory" in entry:
         return ""  # the project the lock is of
     else:
@@ -101,6 +111,10 @@ def _line(entry: Mapping[str, Any]) -> str:
         what = f"{name}=={entry['version']}"
     marker = f" ; {entry['marker']}" if entry.get("marker") else ""
     return f"{what}{marker}{_hash_options(files)}\n"
+
+
+def _part(source: Mapping[str, Any]) -> str:
+    return f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
 
 
 def _hash_options(files: Iterable[Mapping[str, Any]]) -> str:
