@@ -9,11 +9,6 @@ from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementKind
 
 _NOT_YET = {
-    "conda_packages": "install it through packages, or use a base image with conda",
-    "conda_channels": "use a base image that holds the conda environment",
-    "cuda": "name a base image that holds CUDA; wheels of torch and jax bring their own",
-    "cudnn": "name a base image that holds cuDNN; wheels of torch and jax bring their own",
-    "registry_config": "set the CA bundle with SSL_CERT_FILE, and log in with docker login",
 }
 
 

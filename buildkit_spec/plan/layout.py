@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from buildkit_spec import llb
-from buildkit_spec.plan import apt, commands, files, managed_python, python, python_layers, user
+from buildkit_spec.plan import (
+    apt,
+    commands,
+    conda,
+    cuda,
+    files,
+    managed_python,
+    python,
+    python_layers,
+    user,
+)
 from buildkit_spec.plan.assembly import Assembly
 from buildkit_spec.plan.checks import fits, python_problems, refuse, system_problems
 from buildkit_spec.plan.groups import LayerGroup
@@ -17,7 +27,7 @@ from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.plan.wanted import wanted_of
+from buildkit_spec.plan.wanted import wanted_of, wants_python
 from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
 
@@ -89,15 +99,16 @@ class _LayingOut:
         spec, options = self._context.spec, self._context.spec.builder_options
         workdir = options.workdir or WORKDIR
         owner = options.user or self._context.config.user
-        if spec.apt_packages or python_layers.has_packages(spec):
+        debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
+        if debian or wants_python(spec) or spec.conda_packages:
             self._probe(self._base)
             refuse(system_problems(self._context))
         system = self._base
-        if spec.apt_packages:
+        if debian:
             system = self._grow(
                 "apt",
-                "apt_packages",
-                lambda state: apt.install(self._context, state, spec.apt_packages or ()),
+                "apt_packages" if spec.apt_packages else "cuda",
+                lambda state: apt.install(self._context, state, debian),
             )
         if options.user:
             system = self._grow(
@@ -105,8 +116,10 @@ class _LayingOut:
                 "builder_options.user",
                 lambda state: user.make(self._context, state, owner, workdir),
             )
-        if python_layers.has_packages(spec):
-            self._python(system, self._interpreter(system))
+        if wants_python(spec) or spec.conda_packages:
+            holder = self._interpreter(system)
+            if wants_python(spec):
+                self._python(system, holder)
         if spec.copy_selection() is not None:
             self._branch("copy", "copy", system, self._copied(files.COPY, owner))
         for index in range(len(spec.commands or ())):
@@ -131,7 +144,14 @@ class _LayingOut:
     def _interpreter(self, system: Stage) -> Stage:
         """Find the interpreter, and return the stage that the packages are installed on."""
         spec, holder = self._context.spec, self._base
-        if apt.may_bring(self._context, "python"):
+        if spec.conda_packages:
+            holder = self._conda()
+            if self._context.probe.python:
+                return holder
+            self._probe(holder)
+            if not wants_python(spec):
+                return holder
+        elif apt.may_bring(self._context, "python"):
             holder = system
             self._probe(holder)
         refuse(python_problems(self._context))
@@ -147,6 +167,19 @@ class _LayingOut:
             self._context = replace(self._context, config=config)
             self._probe(holder, managed_python.INTERPRETER)
         return holder
+
+    def _conda(self) -> Stage:
+        """Add the environment of conda packages; it may hold an interpreter."""
+        wanted = "" if fits(self._context) else self._context.spec.python_version or ""
+        stage = self._branch(
+            "conda",
+            "conda_packages",
+            self._base,
+            lambda state: conda.install(self._context, state, python_version=wanted),
+        )
+        self._context = replace(self._context, config=conda.config(self._context.config))
+        self._probe(stage, conda.INTERPRETER)
+        return stage
 
     def _probe(self, stage: Stage, python: str = "") -> None:
         """Look what a stage holds: of interpreters *python*, or what the spec wants."""
@@ -199,7 +232,7 @@ class _LayingOut:
         # Sorted: the tag does not tell one order from another, so the image must not either.
         given = dict(sorted((spec.env or {}).items()))
         env = {"PYTHONPATH": WORKDIR, **given, IMAGE_ID: spec.id}
-        config = context.config.with_env(env)
+        config = cuda.config(context, context.config).with_env(env)
         if spec.entrypoint is not None:
             config = config.with_entrypoint(spec.entrypoint)
         return replace(

@@ -16,13 +16,14 @@ for name in $1; do
 done
 if [ -n "$python" ]; then
   version=$("$python" -BSc 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+  purelib=$("$python" -IBc 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null)
   installed=$("$python" -IBc 'import importlib.metadata as metadata
 print(*sorted({"%s==%s" % (one.metadata["Name"], one.version) for one in metadata.distributions()}))
 ' 2>/dev/null)
 fi
 for name in apt-get dpkg; do command -v "$name" >/dev/null 2>&1 && tools="$tools $name"; done
 printf '%s\n' "distro=${ID:-}-${VERSION_ID:-}" "python=$python" "version=$version" "tools=$tools" \
-  "installed=$installed" > "$2"
+  "purelib=$purelib" "installed=$installed" > "$2"
 """
 
 
@@ -35,6 +36,7 @@ class Probe:
         python: Absolute path of the interpreter, or empty.
         python_version: Such as ``3.11.2``; empty without one.
         tools: Package managers found.
+        purelib: Folder its packages stand in; empty without one.
         installed: Versions of the Python packages that are there, by normalized name (PEP 503).
     """
 
@@ -42,6 +44,7 @@ class Probe:
     python: str = ""
     python_version: str = ""
     tools: frozenset[str] = frozenset()
+    purelib: str = ""
     installed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -53,6 +56,7 @@ class Probe:
             python=answers.get("python", ""),
             python_version=answers.get("version", ""),
             tools=frozenset(answers.get("tools", "").split()),
+            purelib=answers.get("purelib", ""),
             installed=_versions(answers.get("installed", "")),
         )
 

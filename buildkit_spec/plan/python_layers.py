@@ -11,7 +11,6 @@ from buildkit_spec.plan.locking import Wanted
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.plan.wanted import hash_problems, with_hashes
-from buildkit_spec.spec import ImageSpec
 
 
 def resolve(
@@ -78,8 +77,3 @@ def _is_there(package: LockedPackage, context: Context) -> bool:
     if package.source or package.path:
         return False
     return context.probe.installed.get(package.name) == package.version
-
-
-def has_packages(spec: ImageSpec) -> bool:
-    """Whether the spec wants anything of Python."""
-    return bool(spec.packages or spec.requirements)

@@ -14,6 +14,7 @@ from buildkit_spec.plan.settings import (
     UV_CONFIG_SECRET,
     Settings,
 )
+from buildkit_spec.plan.wanted import wants_python
 from buildkit_spec.spec import FileSelection, ImageSpec
 from buildkit_spec.values import Reference
 from buildkit_spec.values.secret import BytesSecret, FileSecret, SecretSource
@@ -74,7 +75,7 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
                 directories[f"{prefix}{name}"] = selection
         for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
-        if member.packages or member.requirements:
+        if wants_python(member):
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
             secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(

@@ -83,6 +83,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "annotations": dict(options.annotations) or None,
         "dependency_groups": _set(options.dependency_groups),
         "extras": _set(options.extras),
+        "cuda_options": _given(options, "cuda_from", "cuda_libraries"),
         "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
     }
     return {key: value for key, value in document.items() if value is not None}

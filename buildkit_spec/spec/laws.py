@@ -48,6 +48,19 @@ def _conda_brings_python(spec: ImageSpec) -> Iterator[Problem]:
         )
 
 
+def _cuda_is_found(spec: ImageSpec) -> Iterator[Problem]:
+    if spec.cudnn and not spec.cuda:
+        yield Problem("cudnn", "is of a version of CUDA, which is missing", 'cuda: "12.4"')
+    kind = RequirementKind.of(spec.requirements or "")
+    is_wheel = spec.builder_options.cuda_from == "pip"
+    if (spec.cuda or spec.cudnn) and is_wheel and kind is not RequirementKind.TEXT:
+        yield Problem(
+            "cuda" if spec.cuda else "cudnn",
+            f"cannot be added to {kind.value}, which is complete as it is",
+            "add the wheels to the project, or builder_options: {cuda_from: apt}",
+        )
+
+
 def _name_is_short(spec: ImageSpec) -> Iterator[Problem]:
     whole = f"{spec.registry}/{spec.name}" if spec.registry else spec.name
     try:
@@ -77,6 +90,7 @@ def _uv_image_is_named(spec: ImageSpec) -> Iterator[Problem]:
 _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], ...] = (
     (("packages", "requirements"), _lock_is_complete),
     (("conda_packages", "python_exec"), _conda_brings_python),
+    (("cuda", "cudnn", "requirements", "builder_options"), _cuda_is_found),
     (("name", "registry"), _name_is_short),
     (("name", "registry"), _name_has_no_registry),
     (("builder_config",), _uv_image_is_named),

@@ -1,0 +1,79 @@
+"""Conda packages: an environment of their own, made by ``micromamba``, first on the path."""
+
+from __future__ import annotations
+
+from buildkit_spec import llb
+from buildkit_spec.plan.image_config import ImageConfig
+from buildkit_spec.plan.settings import RUN_DIR
+from buildkit_spec.plan.steps import Context, run
+
+HOME = "/opt/conda"
+INTERPRETER = f"{HOME}/bin/python3"
+
+_PROGRAM = f"{RUN_DIR}/micromamba"
+_CACHE_DIR = f"{RUN_DIR}/conda-cache"
+_DEFAULT_CHANNEL = "conda-forge"
+
+# The history holds times. Compiled files check the time of their source, which is set to the epoch
+# behind this: so they are made anew, and check nothing.
+_SCRIPT = f"""set -e
+"$0" create --yes --quiet --no-rc --no-env --prefix {HOME} --override-channels "$@"
+: > {HOME}/conda-meta/history
+if [ -x {INTERPRETER} ]; then
+  find {HOME} -name '*.pyc' -delete
+  {INTERPRETER} -m compileall -q -f -j 0 --invalidation-mode unchecked-hash \\
+    {HOME}/lib/python3* >/dev/null 2>&1 || true
+fi
+"""
+
+
+def install(context: Context, state: llb.State, *, python_version: str = "") -> llb.State:
+    """Make an environment at `HOME` that holds the spec's conda packages.
+
+    Args:
+        context: The platform's context.
+        state: The file system to make it in.
+        python_version: Version of the Python it holds besides; empty for the one that the packages
+            themselves bring, if any.
+    """
+    spec = context.spec
+    channels = spec.conda_channels or (_DEFAULT_CHANNEL,)
+    packages = sorted(set(spec.conda_packages or ()))
+    if python_version:
+        packages.append(f"python={python_version}")
+    image = llb.image(
+        spec.builder_config.micromamba_image,
+        platform=context.platform,
+        name=context.name("conda", f"micromamba from {spec.builder_config.micromamba_image}"),
+    )
+    arguments = [part for channel in channels for part in ("--channel", channel)]
+    return run(
+        context,
+        state,
+        ["/bin/sh", "-c", _SCRIPT, _PROGRAM, *arguments, *packages],
+        name=context.name("conda", f"install {' '.join(packages)}"),
+        env={"CONDA_PKGS_DIRS": _CACHE_DIR, "MAMBA_ROOT_PREFIX": "/dev/shm/mamba"},  # noqa: S108
+        mounts=[
+            llb.Bind(_PROGRAM, source=image, selector="/usr/bin/micromamba", readonly=True),
+            llb.CacheMount(
+                _CACHE_DIR,
+                id=f"buildkit-spec-conda-{context.platform.architecture}",
+                sharing=llb.CacheSharing.LOCKED,
+            ),
+        ],
+    )
+
+
+def config(base: ImageConfig) -> ImageConfig:
+    """Return the image config with the environment activated.
+
+    Scripts of packages that run on activation (``etc/conda/activate.d``) do not: a container has no
+    shell that would activate anything.
+    """
+    return base.with_env(
+        {
+            "PATH": f"{HOME}/bin:{base.path}",
+            "CONDA_PREFIX": HOME,
+            "CONDA_DEFAULT_ENV": HOME,
+        }
+    )
