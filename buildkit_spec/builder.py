@@ -21,14 +21,14 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.stopwatch import Stopwatch
-from buildkit_spec.values import BuildResult, Platform, Reference
+from buildkit_spec.values import BuildResult, Reference
 
 if TYPE_CHECKING:
     from buildkit_spec.client import Client
     from buildkit_spec.plan import Plan, Settings
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import StatusCallback
+    from buildkit_spec.values import RegistryConfig, StatusCallback
 
 _NETWORKS = ("default", "host", "none")
 _LAST_EPOCH_S = 2**63 // 10**9
@@ -66,7 +66,7 @@ class BuildkitBuilder:
         self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
-        self._registry: Registry | None = None
+        self._registries: dict[RegistryConfig, Registry] = {}
         self._lock = threading.Lock()
         self._turns: dict[Reference, threading.Lock] = {}
         self._under_way: set[_UnderWay] = set()
@@ -74,16 +74,35 @@ class BuildkitBuilder:
     @property
     def registry(self) -> Registry:
         """The registry client, with the logins of this machine."""
+        from buildkit_spec.values import RegistryConfig
+
+        return self._registry_of(RegistryConfig())
+
+    def registry_for(self, spec: ImageSpec) -> Registry:
+        """Return the registry client that also does as the spec's ``registry_config`` says.
+
+        Raises:
+            SpecValidationError: The file cannot be used; all its problems.
+        """
+        from buildkit_spec.spec import registries_of
+
+        return self._registry_of(registries_of(spec))
+
+    def _registry_of(self, config: RegistryConfig) -> Registry:
         with self._lock:
-            if self._registry is None:
+            if config not in self._registries:
                 from buildkit_spec.registry import Logins, Registry
 
-                self._registry = Registry(
-                    Logins.load(self._env), insecure_hosts=self._insecure_registries, env=self._env
+                registry = Registry(
+                    Logins.load(self._env),
+                    insecure_hosts=self._insecure_registries,
+                    env=self._env,
+                    config=config,
                 )
                 # Its connections are kept for the next question; they end with this builder.
-                weakref.finalize(self, self._registry.close)
-            return self._registry
+                weakref.finalize(self, registry.close)
+                self._registries[config] = registry
+            return self._registries[config]
 
     def connect(self) -> Client:
         """Return a connection to the daemon; a context manager that closes it.
@@ -103,7 +122,8 @@ class BuildkitBuilder:
         Raises:
             RegistryError: It cannot be told; never an assumption.
         """
-        return self.registry.exists(Reference.parse(spec.image_name()), platforms=spec.platforms())
+        reference = Reference.parse(spec.image_name())
+        return self.registry_for(spec).exists(reference, platforms=spec.platforms())
 
     def build(
         self,
@@ -169,10 +189,14 @@ class BuildkitBuilder:
         clock = Stopwatch()
         if is_pushed and not force and not spec.is_forced:
             with clock.phase("check"):
-                found = self._find(reference, spec.platforms())
-            if found is not None:
+                digest = self.registry_for(spec).digest(reference, platforms=spec.platforms())
+            if digest is not None:
                 return BuildResult(
-                    found, found.digest, spec.platforms(), was_built=False, timings_s=clock.seconds
+                    reference.with_digest(digest),
+                    digest,
+                    spec.platforms(),
+                    was_built=False,
+                    timings_s=clock.seconds,
                 )
         from buildkit_spec.plan import refuse_unsupported
 
@@ -187,7 +211,9 @@ class BuildkitBuilder:
         with clock.phase("connect"):
             client = self.connect()
         with client, build.on(client):
-            job = Job(client, spec, self._settings(), self.registry.logins, bases, self._env)
+            job = Job(
+                client, spec, self._settings(), self.registry_for(spec).logins, bases, self._env
+            )
             return job.build(
                 reference,
                 is_pushed=is_pushed,
@@ -209,7 +235,7 @@ class BuildkitBuilder:
 
         refuse_unsupported(spec)
         with self.connect() as client:
-            job = Job(client, spec, self._settings(), self.registry.logins, {}, self._env)
+            job = Job(client, spec, self._settings(), self.registry_for(spec).logins, {}, self._env)
             return job.plan()
 
     def lock(self, spec: ImageSpec, *, upgrade: bool = False) -> str:
@@ -236,10 +262,6 @@ class BuildkitBuilder:
             problem = Problem("packages", "names nothing to lock", "packages: [pandas]")
             raise SpecValidationError([problem])
         return lock_file.write(spec, locks)
-
-    def _find(self, reference: Reference, platforms: tuple[Platform, ...]) -> Reference | None:
-        digest = self.registry.digest(reference, platforms=platforms)
-        return None if digest is None else reference.with_digest(digest)
 
     @contextmanager
     def _turn(self, reference: Reference) -> Iterator[None]:

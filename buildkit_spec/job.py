@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from buildkit_spec.client import (
@@ -12,12 +12,13 @@ from buildkit_spec.client import (
     CacheEntry,
     Client,
     Gateway,
+    GatewayQuestions,
     engine_exporter,
     image_exporter,
+    name_certificates,
 )
-from buildkit_spec.errors import FileChangedError, SolveError
+from buildkit_spec.errors import ExportError, FileChangedError, RegistryError, SolveError
 from buildkit_spec.host import uv_directory
-from buildkit_spec.llb import Definition
 from buildkit_spec.plan import (
     Plan,
     Served,
@@ -41,15 +42,13 @@ from buildkit_spec.session import (
     SharedDir,
     SSHForward,
 )
-from buildkit_spec.spec import BuilderOptions, ImageSpec
+from buildkit_spec.spec import BuilderOptions, ImageSpec, registries_of
 from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
     Digest,
-    Platform,
     Reference,
-    ResolvedImage,
     StatusCallback,
     StatusUpdate,
     StepResult,
@@ -86,6 +85,7 @@ class Job:
         self._logins = logins
         self._bases = bases
         self._env = env
+        self._registries = registries_of(spec)
         self._platforms = spec.platforms()
         self._model = BuildModel()
         self._plan: Plan | None = None
@@ -144,7 +144,7 @@ class Job:
         exporter = image_exporter(
             [reference],
             push=is_pushed,
-            insecure=is_insecure,
+            insecure=is_insecure or self._registries.of(reference.registry).is_http,
             compression=options.wire_compression,
             annotations=options.annotations,
             epoch_s=self._settings.epoch_s,
@@ -213,12 +213,16 @@ class Job:
     def _push_from_engine(self, reference: Reference, tell: StatusCallback) -> Digest:
         host, repository = reference.registry, reference.repository
         token = self._logins.registry_token(host, repository)
-        return self._client.push_image(
-            reference,
-            credentials=None if token else self._logins.credentials(host, repository),
-            registry_token=token,
-            on_status=tell,
-        )
+        try:
+            return self._client.push_image(
+                reference,
+                credentials=None if token else self._logins.credentials(host, repository),
+                registry_token=token,
+                on_status=tell,
+            )
+        except RegistryError as error:
+            name_certificates(error, self._registries, host)
+            raise
 
     def _answer_only(self, gateway: Gateway) -> BuildOutput:
         self._plan = self._make_plan(gateway)
@@ -227,7 +231,7 @@ class Job:
     def _make_plan(self, gateway: Gateway) -> Plan:
         return make_plan(
             self._spec,
-            GatewayQuestions(gateway, self._cache_imports()),
+            GatewayQuestions(gateway, self._registries, self._cache_imports()),
             self._settings,
             self._platforms,
             self._bases,
@@ -286,30 +290,11 @@ class Job:
     def _explained(self, error: SolveError) -> SolveError:
         error = as_resolution(error)
         error.source = self._plan.field_of(error.vertex) if self._plan else error.source
+        if isinstance(error, ExportError):
+            name_certificates(error, self._registries, error.reference.partition("/")[0])
         if not error.remedy:
             error.remedy = advice(error.source, error.log_tail)
         return error
-
-
-class GatewayQuestions:
-    """Answers a plan's questions through a running gateway build."""
-
-    def __init__(self, gateway: Gateway, cache_imports: Sequence[CacheEntry] = ()) -> None:
-        self._gateway = gateway
-        self._cache_imports = cache_imports
-
-    def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
-        """See `Questions.resolve_image`."""
-        return self._gateway.resolve_image(reference, platform)
-
-    def read_file(self, definition: Definition, path: str) -> bytes:
-        """See `Questions.read_file`."""
-        solved = self._gateway.solve(definition, cache_imports=self._cache_imports)
-        return solved.read_file(path)
-
-    def supports(self, capability: str) -> bool:
-        """See `Questions.supports`."""
-        return self._gateway.llb_caps.supports(capability)
 
 
 def _cache_entries(entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from buildkit_spec.cli.options import insecure_option, read_specs, spec_arguments
+
+if TYPE_CHECKING:
+    from buildkit_spec.errors import RegistryError
+    from buildkit_spec.registry import Registry
 
 
 @click.command(
@@ -25,15 +31,17 @@ def command(
     from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.values import Reference
 
-    references: dict[Reference, None] = {}
+    builder = BuildkitBuilder(insecure_registries=insecure_registries)
+    references: dict[Reference, Registry] = {}
     for file in files:
         if file.partition(":")[0].endswith((".yaml", ".yml", ".json", ".py")):
             for _, spec in read_specs((file,), overrides):
-                references[Reference.parse(spec.image_name())] = None
+                references[Reference.parse(spec.image_name())] = builder.registry_for(spec)
         else:
-            references[Reference.parse(file)] = None
-    registry = BuildkitBuilder(insecure_registries=insecure_registries).registry
-    answers = registry.exists_many(list(references))
+            references[Reference.parse(file)] = builder.registry
+    answers: dict[Reference, bool | RegistryError] = dict.fromkeys(references, False)
+    for registry in dict.fromkeys(references.values()):
+        answers |= registry.exists_many(one for one in references if references[one] is registry)
     code = 0
     for reference, answer in answers.items():
         if isinstance(answer, Exception):

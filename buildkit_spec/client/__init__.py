@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from buildkit_spec.client.exporters import CacheEntry, Exporter, image_exporter
     from buildkit_spec.client.find import find_address
     from buildkit_spec.client.gateway import Gateway
+    from buildkit_spec.client.questions import GatewayQuestions, name_certificates
     from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
     from buildkit_spec.client.result import BuildOutput, FileStat, Ref
 
@@ -33,6 +34,7 @@ __all__ = [
     "Exporter",
     "FileStat",
     "Gateway",
+    "GatewayQuestions",
     "Ref",
     "RunBuild",
     "SolveResult",
@@ -41,6 +43,7 @@ __all__ = [
     "engine_exporter",
     "find_address",
     "image_exporter",
+    "name_certificates",
 ]
 
 _MODULES = {
@@ -54,6 +57,7 @@ _MODULES = {
     "Exporter": "exporters",
     "FileStat": "result",
     "Gateway": "gateway",
+    "GatewayQuestions": "questions",
     "Ref": "result",
     "RunBuild": "_build",
     "SolveResult": "_build",
@@ -62,6 +66,7 @@ _MODULES = {
     "engine_exporter": "engine_store",
     "find_address": "find",
     "image_exporter": "exporters",
+    "name_certificates": "questions",
 }
 
 

@@ -8,9 +8,6 @@ from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementKind
 
-_NOT_YET = {
-}
-
 
 def refuse(problems: Sequence[Problem]) -> None:
     """Raise all *problems* at once, if there are any.
@@ -24,15 +21,10 @@ def refuse(problems: Sequence[Problem]) -> None:
 
 def unsupported_problems(spec: ImageSpec) -> list[Problem]:
     """Return a problem for every field set that this release cannot honour: none is ignored."""
-    problems = [
-        Problem(field, "is not supported yet", remedy)
-        for field, remedy in _NOT_YET.items()
-        if getattr(spec, field)
-    ]
     if spec.requirements and RequirementKind.of(spec.requirements) is RequirementKind.POETRY_LOCK:
         remedy = "poetry export --output requirements.txt, and name that file"
-        problems.append(Problem("requirements", "poetry.lock is not supported yet", remedy))
-    return problems
+        return [Problem("requirements", "poetry.lock is not supported yet", remedy)]
+    return []
 
 
 def system_problems(context: Context) -> list[Problem]:

@@ -110,13 +110,13 @@ def test_builder_never_takes_a_failing_registry_for_an_answer(builder: BuildkitB
 def test_builder_refuses_what_it_cannot_build_before_it_asks_a_daemon(
     builder: BuildkitBuilder,
 ) -> None:
-    """Fields of a later release are told at once, without a daemon."""
-    made = ImageSpec(name="image", base_image="scratch", conda_packages=["numpy"])
+    """What is wrong for sure is told at once, without a daemon: here a lock that is not there."""
+    made = ImageSpec(name="image", base_image="scratch", packages=["numpy"]).locked()
 
     with pytest.raises(SpecValidationError) as caught:
         builder.build(made)
 
-    assert [problem.field for problem in caught.value.problems] == ["conda_packages"]
+    assert [problem.field for problem in caught.value.problems] == ["packages"]
 
 
 def test_builder_without_a_daemon_builds_again_when_asked_again(builder: BuildkitBuilder) -> None:
