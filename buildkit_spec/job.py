@@ -17,7 +17,7 @@ from buildkit_spec.client import (
     image_exporter,
     name_certificates,
 )
-from buildkit_spec.errors import ExportError, FileChangedError, RegistryError, SolveError
+from buildkit_spec.errors import ExecError, ExportError, FileChangedError, RegistryError, SolveError
 from buildkit_spec.host import uv_directory
 from buildkit_spec.plan import (
     Plan,
@@ -26,7 +26,9 @@ from buildkit_spec.plan import (
     advice,
     as_resolution,
     created_time,
+    field_of_question,
     make_plan,
+    own_command,
     what_to_serve,
 )
 from buildkit_spec.plan.uv import local_name
@@ -289,7 +291,10 @@ class Job:
 
     def _explained(self, error: SolveError) -> SolveError:
         error = as_resolution(error)
-        error.source = self._plan.field_of(error.vertex) if self._plan else error.source
+        plan, vertex = self._plan, error.vertex
+        error.source = plan.field_of(vertex) if plan else error.source or field_of_question(vertex)
+        if isinstance(error, ExecError):
+            error.command = own_command(error.command)
         if isinstance(error, ExportError):
             name_certificates(error, self._registries, error.reference.partition("/")[0])
         if not error.remedy:

@@ -9,7 +9,8 @@ from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.served import Served, what_to_serve
 from buildkit_spec.plan.settings import EPOCH_S, Settings
 from buildkit_spec.plan.show import plan_document, show
-from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
+from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage, field_of_question
+from buildkit_spec.plan.steps import own_command
 
 __all__ = [
     "EPOCH_S",
@@ -23,7 +24,9 @@ __all__ = [
     "advice",
     "as_resolution",
     "created_time",
+    "field_of_question",
     "make_plan",
+    "own_command",
     "plan_document",
     "refuse_unsupported",
     "show",

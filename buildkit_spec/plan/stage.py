@@ -67,3 +67,20 @@ class Plan:
         fields = {stage.name: stage.field for one in self.platforms for stage in one.stages}
         # A platform may stand before the stage.
         return fields.get(place) or fields.get(place.partition(" ")[2], "")
+
+
+_FIELDS = {
+    "apt": "apt_packages",
+    "base": "base_image",
+    "conda": "conda_packages",
+    "interpreter": "python_version",
+    "lock": "packages",
+}
+"""Fields of the stages that are built while the plan is still made."""
+
+
+def field_of_question(vertex_name: str) -> str:
+    """Return the spec's field of a vertex that is built to ask something; empty when none."""
+    place, bracket, _ = vertex_name.removeprefix("[").partition("] ")
+    stage = place.rpartition(" ")[2].rpartition(".")[2]
+    return _FIELDS.get(stage, "") if bracket else ""

@@ -28,6 +28,8 @@ find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path {RUN_DIR} \\) 
   -o -newer $mark -exec touch -h -d @$SOURCE_DATE_EPOCH {{}} + 2>/dev/null || true
 """
 
+_WRAPPER = ("/bin/sh", "-c", _SETTLED, "step")
+
 _NETWORKS = {
     "default": llb.Network.SANDBOX,
     "host": llb.Network.HOST,
@@ -95,7 +97,7 @@ def run(
     Source: ``solver/llbsolver/ops/exec.go``, ``CacheMap``.
     """
     if output == "/" and not is_settled:
-        args = ["/bin/sh", "-c", _SETTLED, "step", *args]
+        args = [*_WRAPPER, *args]
     network = context.spec.builder_options.network or context.settings.network
     ca_env: dict[str, str] = {}
     secret_env: tuple[llb.SecretEnv, ...] = ()
@@ -125,6 +127,11 @@ def run(
         proxy=_proxy(context.settings.proxies),
     )
     return step.root if output == "/" else step.mount(output)
+
+
+def own_command(args: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments that `run` was given, of those the step was run with."""
+    return tuple(args[len(_WRAPPER) :] if tuple(args[: len(_WRAPPER)]) == _WRAPPER else args)
 
 
 def _proxy(proxies: Mapping[str, str]) -> llb.Proxy | None:
