@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_ACCEPT = ", ".join(
+ACCEPT = ", ".join(
     [
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.oci.image.manifest.v1+json",
@@ -84,15 +84,15 @@ def pull(reference: str, target: Path) -> PulledImage:
     name, _, digest = rest.partition("@")
     repository, _, tag = name.partition(":")
     base = f"http://{host}/v2/{repository}"
-    body = _get(f"{base}/manifests/{digest or tag}", _ACCEPT)
+    body = get(f"{base}/manifests/{digest or tag}", ACCEPT)
     digest = "sha256:" + hashlib.sha256(body).hexdigest()
     manifest = json.loads(body)
     if "manifests" in manifest:
         linux = [m for m in manifest["manifests"] if m["platform"]["architecture"] == "amd64"]
-        manifest = json.loads(_get(f"{base}/manifests/{linux[0]['digest']}", _ACCEPT))
-    config = json.loads(_get(f"{base}/blobs/{manifest['config']['digest']}"))
+        manifest = json.loads(get(f"{base}/manifests/{linux[0]['digest']}", ACCEPT))
+    config = json.loads(get(f"{base}/blobs/{manifest['config']['digest']}"))
     layers = tuple(
-        _unpacked(_get(f"{base}/blobs/{layer['digest']}")) for layer in manifest["layers"]
+        unpacked(get(f"{base}/blobs/{layer['digest']}")) for layer in manifest["layers"]
     )
     target.mkdir(parents=True)
     for layer in layers:
@@ -100,13 +100,13 @@ def pull(reference: str, target: Path) -> PulledImage:
     return PulledImage(digest, manifest, config, layers, target)
 
 
-def _get(url: str, accept: str = "*/*") -> bytes:
+def get(url: str, accept: str = "*/*") -> bytes:
     request = urllib.request.Request(url, headers={"Accept": accept})
     with urllib.request.urlopen(request) as answer:
         return bytes(answer.read())
 
 
-def _unpacked(blob: bytes) -> bytes:
+def unpacked(blob: bytes) -> bytes:
     return gzip.decompress(blob) if blob[:2] == b"\x1f\x8b" else blob
 
 

@@ -166,7 +166,7 @@ def test_everything_has_the_time_of_the_epoch(interpreter: Interpreter, wheel: P
 
 
 def test_compiled_files_hold_a_hash_nobody_checks(interpreter: Interpreter, wheel: Path) -> None:
-    """A time in them would be another one in every build; the interpreter takes them as they are."""
+    """A time in them would be another one in every build; the interpreter takes what is there."""
     interpreter.install(wheel)
     compiled = sorted(interpreter.packages.glob("demo/**/*.pyc"))
 
