@@ -106,9 +106,13 @@ def running_registry(
     *,
     auth: Mapping[str, Any] | None = None,
     tls: Certificate | None = None,
+    clients: Path | None = None,
     pushing: Mapping[str, str] | None = None,
 ) -> Iterator[RunningRegistry]:
-    """Start docker-registry on a free loopback port, with its files below `home`."""
+    """Start docker-registry on a free loopback port, with its files below `home`.
+
+    Over TLS it may ask for client certificates of an authority, `clients`.
+    """
     home.mkdir(parents=True, exist_ok=True)
     host = f"127.0.0.1:{free_port()}"
     config: dict[str, Any] = {
@@ -121,6 +125,8 @@ def running_registry(
         config["auth"] = auth
     if tls:
         config["http"]["tls"] = {"certificate": str(tls.chain), "key": str(tls.key)}
+        if clients:
+            config["http"]["tls"]["clientcas"] = [str(clients)]
     (home / "config.yml").write_text(yaml.safe_dump(config))
     log = home / "registry.log"
     with log.open("wb") as out:
@@ -133,6 +139,8 @@ def running_registry(
     try:
         _wait_for(host, process, log)
         trust = ssl.create_default_context(cafile=str(tls.authority)) if tls else None
+        if tls and trust and clients:
+            trust.load_cert_chain(tls.chain, tls.key)
         yield RunningRegistry(host, log, pushing or {}, trust)
     finally:
         process.terminate()
