@@ -9,6 +9,16 @@ from buildkit_spec.errors import ExecError, ResolutionError, SolveError
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (
+        r"failed to (?:install|download) (?P<what>cpython\S+)",
+        "name where interpreters come from in builder_config.python_mirror, or a base image that"
+        " has the Python you want",
+    ),
+    (
+        r"no download found for request: (?P<what>\S+)",
+        "uv knows no {what}: ask for another python_version, or name a list that has it in"
+        " builder_config.python_downloads; builder_config.python_mirror names a mirror",
+    ),
+    (
         r"unable to locate package (?P<what>\S+)",
         "check the spelling of {what!r}{place}; the base image's distribution may not have it",
     ),

@@ -30,6 +30,7 @@ from buildkit_spec.plan.steps import Context
 from buildkit_spec.plan.wanted import wanted_of, wants_python
 from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
+from buildkit_spec.spec.installer_args import divide
 
 WORKDIR = "/root"
 """Where files go and where the container starts, as in Flyte's own images."""
@@ -188,7 +189,11 @@ class _LayingOut:
     def _python(self, system: Stage, holder: Stage) -> None:
         context, spec = self._context, self._context.spec
         lock = self._lock = python_layers.resolve(
-            context, self._questions, wanted_of(spec), holder.state, system.state
+            context,
+            self._questions,
+            wanted_of(context, self._questions, holder.state),
+            holder.state,
+            system.state,
         )
         # Every command, and the four stages around them, may need one of the layers too.
         others = len(spec.commands or ()) + 4
@@ -203,7 +208,10 @@ class _LayingOut:
             self._grow("python sources", field, self._installed(sources, "python sources"))
 
     def _installed(self, group: LayerGroup, stage: str) -> Callable[[llb.State], llb.State]:
-        return lambda state: python.install(self._context, state, group, stage=stage)
+        arguments = divide(self._context.spec.pip_extra_args or "").install
+        return lambda state: python.install(
+            self._context, state, group, stage=stage, arguments=arguments
+        )
 
     def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:
         return lambda state: files.copy_tree(self._context, state, local_name, WORKDIR, owner=owner)

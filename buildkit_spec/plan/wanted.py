@@ -8,10 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from buildkit_spec import llb
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.plan import cuda, lock_file
-from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.plan.exported import export
+from buildkit_spec.plan.locking import GIVEN_DIR, Wanted
+from buildkit_spec.plan.questions import Questions
+from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind, requirement_files
+from buildkit_spec.spec.installer_args import divide
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,23 +38,45 @@ def wants_python(spec: ImageSpec) -> bool:
     return bool(spec.packages or spec.requirements or cuda.requirements(spec))
 
 
-def wanted_of(spec: ImageSpec) -> Wanted:
+def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wanted:
     """Return what the spec wants: its lock if that fits, otherwise what it says.
+
+    Args:
+        context: The platform's context; its probe names the interpreter.
+        questions: Who reads the locks of projects.
+        state: The file system that they are read in.
 
     Raises:
         SpecValidationError: A file is missing, or is not of its kind.
+        SolveError: A project's lock does not fit its project.
     """
+    spec = context.spec
     files = requirement_files(spec)
     packages = tuple(sorted({*(spec.packages or ()), *cuda.requirements(spec)}))
+    arguments = divide(spec.pip_extra_args or "").resolve
     lock = spec.lock_text()
     if lock is not None and lock_file.is_current(lock, spec):
         name = spec.origin.lock.name if spec.origin.lock else "pylock.toml"
         pinned = from_pylock(RequirementFile(name, lock, is_root=True))
-        return Wanted(files=(pinned,), is_complete=True)
-    locks = [file for file in files if RequirementKind.of(file.path) is RequirementKind.PYLOCK]
-    if locks:
-        return Wanted(packages, tuple(map(from_pylock, locks)), is_complete=not packages)
-    return Wanted(packages, files, preferences=lock_file.versions(lock) if lock else {})
+        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+    kind = RequirementKind.of(files[0].path) if files else RequirementKind.TEXT
+    if kind is RequirementKind.PYLOCK:
+        pinned = from_pylock(files[0])
+        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+    if kind.has_project:
+        pinned = export(context, questions, state, files)
+        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+    if kind is RequirementKind.PYPROJECT:
+        arguments += _project_arguments(spec, files[0])
+    preferences = lock_file.versions(lock) if lock else {}
+    return Wanted(packages, files, arguments=arguments, preferences=preferences)
+
+
+def _project_arguments(spec: ImageSpec, file: RequirementFile) -> tuple[str, ...]:
+    options, place = spec.builder_options, f"{GIVEN_DIR}/{file.path}"
+    extras = [part for extra in sorted(set(options.extras)) for part in ("--extra", extra)]
+    groups = [f"{place}:{group}" for group in sorted(set(options.dependency_groups))]
+    return (*extras, *(part for group in groups for part in ("--group", group)))
 
 
 def with_hashes(wanted: Wanted) -> Wanted:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from string import Formatter
 from urllib.parse import urlsplit
 
 from buildkit_spec.errors import InvalidPlatformError, InvalidReferenceError
+from buildkit_spec.spec.installer_args import divide
 from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.options import absolute_path
 from buildkit_spec.spec.problems import Problems, Refusal
@@ -232,16 +232,21 @@ def secret_mount(value: object) -> tuple[str, str]:
 
 
 def shell_words(value: object) -> str:
-    """Return arguments as one text, quoted as in a shell.
+    """Return arguments of uv as one text, quoted as in a shell.
 
     Raises:
-        Refusal: A quote is not closed, or a URL holds a login.
+        Refusal: A quote is not closed, an option is not known, or a URL holds a login.
     """
     written = line(value)
     try:
-        shlex.split(written)
+        unknown = divide(written).unknown
     except ValueError as error:
         raise Refusal(f"cannot be split into words: {str(error).lower()}", "close it") from error
+    if unknown:
+        raise Refusal(
+            f"{unknown[0]} is no option that resolves or installs packages",
+            "uv pip install --help tells the options there are",
+        )
     if has_login(written):
         raise Refusal(
             "holds a login, which would stay in the build's history",

@@ -12,7 +12,7 @@ import pytest
 from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder
-from buildkit_spec.errors import ExecError, SpecValidationError
+from buildkit_spec.errors import ExecError
 from buildkit_spec.host import uv_directory
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.values import Platform
@@ -121,29 +121,6 @@ def test_python_version_that_the_base_has_is_taken(
     )
 
     assert image.run("/usr/bin/python3.11", "-c", "import six").returncode == 0
-
-
-def test_what_the_base_cannot_give_is_told_at_once(
-    builder: BuildkitBuilder, spec: MakeSpec
-) -> None:
-    """Another Python is refused with what the base has and what to do, before anything is built."""
-    with pytest.raises(SpecValidationError) as caught:
-        builder.build(spec(python_version="3.9", packages=["six"]))
-
-    (problem,) = caught.value.problems
-    assert (problem.field, "3.11" in problem.message) == ("python_version", True)
-
-
-def test_fields_that_are_not_supported_yet_are_refused_together(
-    builder: BuildkitBuilder, spec: MakeSpec
-) -> None:
-    """Nothing is ignored in silence; the base spec's fields count too."""
-    wrong = spec(cuda="12.1", base_image=spec(name="base", conda_packages=["numpy"]))
-
-    with pytest.raises(SpecValidationError) as caught:
-        builder.build(wrong)
-
-    assert sorted(problem.field for problem in caught.value.problems) == ["conda_packages", "cuda"]
 
 
 @pytest.fixture(name="uv_program")
