@@ -15,7 +15,7 @@ _CACHE_DIR = f"{RUN_DIR}/python-cache"
 
 # uv's folder names the exact version and platform; the link beside it does not.
 _SCRIPT = """set -e
-"$0" python install --quiet --no-bin --install-dir /opt/python-versions "$1"
+"$0" python install --no-bin --install-dir /opt/python-versions "$1"
 rm -rf /opt/python-versions/.temp /opt/python-versions/.lock /opt/python-versions/.gitignore
 for home in /opt/python-versions/*; do
   if [ -x "$home/bin/python3" ] && [ ! -L "$home" ]; then ln -s "$home" /opt/python; fi
