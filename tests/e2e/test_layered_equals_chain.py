@@ -1,0 +1,178 @@
+"""The file system of merged branches is that of the same steps one after another.
+
+Every case is built twice on the same daemon; the second time it is said to be unable to merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from making import MakeSpec
+from trees import differences, tree_of
+
+from buildkit_spec import BuildkitBuilder, job
+from buildkit_spec.values import StatusUpdate
+
+Fields = Mapping[str, Any]
+
+EACH = {"layers": {"heavy_mib": 0.0}}
+"""Every package in a layer of its own: nothing is hidden by what shares a step."""
+
+OLD = {"packages": ["tabulate==0.8.10", "six==1.16.0", "humanize==4.12.3"]}
+"""A base image that holds Python packages."""
+
+FILES = {
+    "src/main.py": "import shared\n",
+    "src/deep/tool.py": "print()\n",
+    "src/data/table.csv": "source\n",
+    "data/table.csv": "copied\n",
+    "reqs/main.txt": "-r more.txt\n-c ../pins.txt\ntabulate\n",
+    "reqs/more.txt": "idna\n",
+    "pins.txt": "tabulate==0.9.0\n",
+}
+SOURCE = {"source_root": "src", "source_copy_mode": "all"}
+COPY = {"copy": ["data", "pins.txt"]}
+
+CASES: dict[str, Fields] = {
+    # packages
+    "modules": {"packages": ["six", "humanize"]},
+    "each-alone": {"packages": ["six", "humanize", "toml", "idna"], "builder_options": EACH},
+    "one-layer": {"packages": ["six", "toml", "idna"], "builder_options": {"layers": "single"}},
+    "scripts": {"packages": ["tabulate", "humanize", "chardet"]},
+    "data-files": {"packages": ["asciinema==2.4.0", "six"]},
+    "compiled": {"packages": ["markupsafe", "pyyaml"], "builder_options": EACH},
+    "namespace-legacy": {"packages": ["zope.event", "zope.interface"], "builder_options": EACH},
+    "namespace-pep420": {
+        "packages": ["sphinxcontrib-jsmath", "sphinxcontrib-htmlhelp", "sphinxcontrib-qthelp"],
+        "builder_options": EACH,
+    },
+    "one-file-of-two": {
+        "packages": ["kafka-python==2.0.2", "kafka-python-ng==2.2.3"],
+        "builder_options": EACH,
+    },
+    "extras": {"packages": ["requests[socks]"]},
+    "requirements": {"requirements": "reqs/main.txt"},
+    "interpreter-named": {"packages": ["six"], "python_version": "3.11"},
+    "source-distribution": {"packages": ["docopt==0.6.2", "six"]},
+    # upgrades of what the base holds
+    "upgrade": {"packages": ["tabulate==0.9.0"], "base_image": OLD},
+    "downgrade": {"packages": ["humanize==4.11.0", "toml"], "base_image": OLD},
+    "upgrade-each-alone": {
+        "packages": ["tabulate==0.9.0", "six==1.17.0", "toml"],
+        "base_image": OLD,
+        "builder_options": EACH,
+    },
+    "upgrade-within-one-layer": {
+        "packages": ["tabulate==0.9.0", "toml"],
+        "base_image": OLD,
+        "builder_options": {"layers": {"max_layers": 1}},
+    },
+    "same-again": {"packages": ["six==1.16.0"], "base_image": OLD},
+    "changed-by-the-base": {
+        "packages": ["tabulate==0.9.0"],
+        "base_image": {
+            **OLD,
+            "commands": ["rm -r /usr/local/lib/python3.11/dist-packages/tabulate*", "mkdir /x"],
+        },
+    },
+    "folder-is-a-link": {
+        "packages": ["asciinema==2.4.0"],
+        "base_image": {
+            "commands": ["mv /usr/local/share /opt/share && ln -s /opt/share /usr/local/share"]
+        },
+    },
+    # the system
+    "apt": {"apt_packages": ["tree", "hello"]},
+    "apt-and-packages": {"apt_packages": ["tree"], "packages": ["tabulate", "six"]},
+    "apt-brings-python-packages": {
+        "apt_packages": ["python3-toml"],
+        "packages": ["toml==0.10.2", "six==1.17.0"],
+    },
+    "user": {"builder_options": {"user": "somebody"}, "packages": ["six"], **COPY, **SOURCE},
+    "user-and-workdir": {
+        "builder_options": {"user": "nobody", "workdir": "/srv/app"},
+        "apt_packages": ["tree"],
+        **COPY,
+    },
+    # files and commands
+    "copy": {**COPY, "packages": ["six"]},
+    "source-over-copy": {**COPY, **SOURCE},
+    "commands": {
+        "packages": ["six", "tabulate"],
+        "apt_packages": ["tree"],
+        "commands": ["rm /usr/bin/tree && ln -s /bin/true /usr/bin/tree", "tabulate --help > /h"],
+    },
+    "commands-and-source": {
+        **SOURCE,
+        "commands": ["mkdir -p /root/data && echo hidden > /root/data/table.csv", "chmod 700 /opt"],
+    },
+    "config": {"env": {"A": "1"}, "entrypoint": ["true"], "packages": ["six"]},
+    # all together, in three images on each other
+    "everything": {
+        "packages": ["tabulate==0.9.0", "docopt==0.6.2", "markupsafe"],
+        "apt_packages": ["tree"],
+        "commands": ["tree --version > /t", "rm -r /usr/share/doc/tree"],
+        "builder_options": {"user": "somebody", **EACH},
+        **COPY,
+        **SOURCE,
+        "base_image": {
+            "apt_packages": ["hello"],
+            "commands": ["echo > /made"],
+            "base_image": {**OLD, "copy": ["data"]},
+        },
+    },
+}
+
+
+@contextmanager
+def no_merging() -> Iterator[None]:
+    """Say that the daemon can neither merge nor take differences."""
+    supports = job.GatewayQuestions.supports
+
+    def answer(self: job.GatewayQuestions, capability: str) -> bool:
+        return capability not in {"mergeop", "diffop"} and supports(self, capability)
+
+    with mock.patch.object(job.GatewayQuestions, "supports", answer):
+        yield
+
+
+@pytest.fixture(name="files", autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current directory, with the files that the cases name."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "src/deep/tool.py").chmod(0o755)
+    (tmp_path / "src/link.py").symlink_to("main.py")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_layered_file_system_equals_the_chain(
+    builder: BuildkitBuilder, spec: MakeSpec, case: str
+) -> None:
+    """Paths, contents, modes, owners, links, extended attributes; and times, as all are settled."""
+
+    def make(fields: Fields, name: str) -> Any:
+        own = dict(fields)
+        if isinstance(own.get("base_image"), dict):
+            own["base_image"] = make(own["base_image"], name).replace(registry=None)
+        return spec(name=name, **own)
+
+    names: set[str] = set()
+
+    def listen(update: StatusUpdate) -> None:
+        names.update(vertex.name for vertex in update.vertices)
+
+    layered = builder.build(make(CASES[case], "layered"))
+    with no_merging():
+        chain = builder.build(make(CASES[case], "chain"), on_status=listen)
+
+    assert not [name for name in names if "join the layers" in name or "take a layer" in name]
+    assert names
+    assert differences(tree_of(layered.reference), tree_of(chain.reference)) == []
