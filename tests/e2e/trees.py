@@ -153,3 +153,22 @@ def _remove(nodes: dict[str, Node], path: str) -> None:
 def _remove_below(nodes: dict[str, Node], folder: str) -> None:
     for path in [path for path in nodes if path.startswith(f"{folder}/")]:
         del nodes[path]
+
+
+def stream_of(reference: object, digest: str) -> list[tuple[object, ...]]:
+    """Everything that the archive of a layer says, in its order."""
+    where = Reference.parse(str(reference))
+    url = f"http://{where.registry}/v2/{where.repository}/blobs/{digest}"
+    with tarfile.open(fileobj=io.BytesIO(unpacked(get(url)))) as archive:
+        return [
+            (
+                one.name,
+                one.mtime,
+                one.size,
+                one.linkname,
+                one.uname,
+                _node(archive, one).told() if not one.islnk() else (),
+                tuple(sorted(one.pax_headers.items())),
+            )
+            for one in archive
+        ]

@@ -1,0 +1,94 @@
+"""A locked spec is the same image, digest for digest, whoever builds it and whenever."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from making import MakeSpec
+from trees import layers_of, stream_of
+
+from buildkit_spec import BuildkitBuilder, ImageSpec
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "engine"
+
+
+@contextlib.contextmanager
+def empty_engine() -> Iterator[BuildkitBuilder]:
+    """Start an Engine that has built nothing yet, and remove it with all it has.
+
+    It has its own folder; the programs and the base image in it are those of the main engine.
+    """
+    main = Path(os.environ["ENGINE_DIR"])
+    root = Path(tempfile.mkdtemp(prefix="e-", dir=main.parents[1]))
+    home = root / main.name
+    home.mkdir()
+    subprocess.run(["cp", "-al", main / "programs", home / "programs"], check=True)
+    subprocess.run(["cp", "-al", main.parent / "base", root / "base"], check=True)
+    versions = json.loads((main / "state.json").read_text())["versions"]
+    (home / "state.json").write_text(json.dumps({"versions": versions}))
+    env = {**os.environ, "BUILDKIT_SPEC_ENGINE_DIR": str(root)}
+    try:
+        subprocess.run([SCRIPT, "up"], env=env, check=True)
+        done = subprocess.run([SCRIPT, "env"], env=env, check=True, capture_output=True, text=True)
+        words = [shlex.split(line) for line in done.stdout.splitlines()]
+        told = dict(word[1].split("=", 1) for word in words if word[0] == "export")
+        yield BuildkitBuilder(
+            told["BUILDKIT_HOST"], network=told.get("BUILDKIT_SPEC_NETWORK", "default")
+        )
+    finally:
+        subprocess.run([SCRIPT, "down", "--purge"], env=env, check=True)
+        shutil.rmtree(root)
+
+
+@pytest.fixture(name="wanted")
+def _wanted(spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageSpec:
+    """A spec with a step of every kind."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("src/main.py", "src/deep/other.py", "data/table.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"# {name}\n")
+    (tmp_path / "src/link.py").symlink_to("main.py")
+    return spec(
+        packages=["tabulate", "humanize", "markupsafe", "docopt==0.6.2"],
+        apt_packages=["tree", "libmagic1"],
+        commands=[
+            "mkdir /made && echo one > /made/one && ln -s one /made/two && date +%Y > /dev/null",
+            "python3 -c 'import tabulate' && rm -r /usr/share/doc/tree",
+        ],
+        copy=["data"],
+        source_root="src",
+        source_copy_mode="all",
+        builder_options={"user": "somebody", "layers": {"heavy_mib": 0.03}},
+    )
+
+
+def test_two_empty_daemons_build_the_same_image(
+    builder: BuildkitBuilder, wanted: ImageSpec, tmp_path: Path
+) -> None:
+    """Layer by layer, and so the digest of the whole."""
+    lock = tmp_path / "image.pylock.toml"
+    lock.write_text(builder.lock(wanted))
+    locked = wanted.with_lock(lock)
+    digests, layers, streams = [], [], []
+    for _ in range(2):
+        with empty_engine() as empty:
+            result = empty.build(locked, force=True)
+        digests.append(result.digest)
+        layers.append(layers_of(result.reference))
+        streams.append([stream_of(result.reference, digest) for digest in layers[-1]])
+        for path in tmp_path.rglob("*.py"):
+            os.utime(path, (1, 1), follow_symlinks=False)
+
+    for one, other in zip(*streams, strict=True):
+        assert one == other
+    assert layers[0] == layers[1]
+    assert digests[0] == digests[1]
