@@ -55,6 +55,7 @@ from buildkit_spec.values import (
     StatusUpdate,
     StepResult,
 )
+from buildkit_spec.values.user import home_directory
 
 CONFIG_KEY = "containerimage.config"
 """Result metadata: the image config. Source: ``exporter/containerimage/exptypes/types.go``."""
@@ -327,5 +328,5 @@ def _shared_key(roots: Iterable[Path]) -> str:
     time are common where times are set, as in archives and checkouts of a commit's date.
     Source: ``source/local/source.go``.
     """
-    place = "\0".join([socket.gethostname(), str(Path.home()), *map(str, roots)])
+    place = "\0".join([socket.gethostname(), str(home_directory()), *map(str, roots)])
     return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()

@@ -14,6 +14,7 @@ from typing import Any
 
 from buildkit_spec.client.address import Address
 from buildkit_spec.errors import DaemonNotFoundError, InvalidAddressError
+from buildkit_spec.values.user import home_directory
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 
@@ -36,8 +37,7 @@ def chosen_engine(env: Mapping[str, str]) -> tuple[Address, str] | None:
     host = env.get("DOCKER_HOST")
     if host:
         return _address(host, "DOCKER_HOST"), "DOCKER_HOST is set"
-    home = Path(env["HOME"]) if env.get("HOME") else Path.home()
-    directory = Path(env.get("DOCKER_CONFIG") or home / ".docker")
+    directory = Path(env.get("DOCKER_CONFIG") or home_directory(env) / ".docker")
     name = env.get("DOCKER_CONTEXT") or _read(directory / "config.json").get("currentContext")
     if not isinstance(name, str) or name in {"", "default"}:
         return None

@@ -7,21 +7,17 @@ it opens one stream to the daemon and moves bytes both ways until both sides are
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
+from buildkit_spec.client._own_folder import own_folder, remove_folder
 from buildkit_spec.errors import BuildkitSpecError
 
 _CHUNK_BYTES = 256 * 1024
 _JOIN_S = 2.0
-_MAX_PATH_BYTES = 100
-"""Of a socket; Linux takes 107, macOS 103."""
 
 
 class Stream(Protocol):
@@ -67,9 +63,9 @@ class Relay:
     def __init__(self, open_stream: OpenStream) -> None:
         self._open_stream = open_stream
         self._spare: Stream | None = open_stream()
-        directory = _private_directory()
+        directory, lock = own_folder()
         # Runs at exit too, for those who never close.
-        self._remove = weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        self._remove = weakref.finalize(self, remove_folder, directory, lock)
         self.path = f"{directory}/relay.sock"
         self._open: set[Stream] = {self._spare}
         self._threads: set[threading.Thread] = set()
@@ -159,11 +155,3 @@ def _pump(source: Stream, sink: Stream) -> None:
 def _shut(one: Stream) -> None:
     with contextlib.suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
-
-
-def _private_directory() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="buildkit-spec-"))
-    if len(bytes(directory)) > _MAX_PATH_BYTES - len("/relay.sock"):
-        directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="buildkit-spec-", dir="/tmp"))
-    return directory

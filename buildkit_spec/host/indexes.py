@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildkit_spec.values.user import home_directory
+
 
 @dataclass(frozen=True, slots=True)
 class PackageIndexes:
@@ -28,9 +30,9 @@ def find_indexes(env: Mapping[str, str], home: Path | None = None) -> PackageInd
 
     Args:
         env: The environment.
-        home: The user's home directory; by default the one of this process.
+        home: The user's home directory; by default the one *env* tells.
     """
-    home = home or Path.home()
+    home = home or home_directory(env)
     file_default, file_extra = _pip_files(env, home)
     default = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or env.get("PIP_INDEX_URL")
     extra = env.get("UV_INDEX") or env.get("UV_EXTRA_INDEX_URL") or env.get("PIP_EXTRA_INDEX_URL")

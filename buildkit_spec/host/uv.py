@@ -15,10 +15,12 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from buildkit_spec.errors import ToolUnavailableError
 from buildkit_spec.values import Platform
+from buildkit_spec.values.user import home_directory, private_folder
 
 _WHEEL_TAGS = {
     "amd64": "musllinux_1_1_x86_64",
@@ -31,7 +33,8 @@ _TIMEOUT_S = 300
 def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Path:
     """Return a directory that holds nothing but the program ``uv`` for *platform*.
 
-    It is fetched the first time and kept in the user's cache directory.
+    It is fetched the first time and kept in the user's cache directory; in a folder for temporary
+    files when that cannot be written to.
 
     Args:
         version: Exact version of the wheel.
@@ -40,20 +43,23 @@ def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Pa
 
     Raises:
         ToolUnavailableError: There is no wheel for the platform, neither pip nor uv is here to
-            fetch it, or the fetch failed; the message holds what the program said.
+            fetch it, it can be kept nowhere, or the fetch failed; the message holds what the
+            program said.
     """
-    cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildkit-spec" / "uv"
-    directory = cache / f"{version}-{platform.architecture}"
-    if (directory / "uv").is_file():
-        return directory
+    cache = Path(env.get("XDG_CACHE_HOME") or home_directory(env) / ".cache")
+    name = Path("buildkit-spec", "uv", f"{version}-{platform.architecture}")
+    if (cache / name / "uv").is_file():
+        return cache / name
     if platform.architecture not in _WHEEL_TAGS:
         raise ToolUnavailableError(
             f"there is no uv wheel for {platform}",
             tool="uv",
             remedy="set builder_config: {uv: base} and use a base image that holds uv",
         )
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+    directory = _writable(cache, name)
+    if (directory / "uv").is_file():
+        return directory
+    with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
         wheel = _download(version, platform.architecture, Path(scratch))
         staged = Path(scratch) / "staged"
         staged.mkdir(mode=0o755)
@@ -70,6 +76,24 @@ def uv_directory(version: str, platform: Platform, env: Mapping[str, str]) -> Pa
             if not (directory / "uv").is_file():  # else another build was faster
                 raise
     return directory
+
+
+def _writable(cache: Path, name: Path) -> Path:
+    """Return where *name* can be made: in the cache, or in the user's folder of temporary files."""
+    directory = cache / name
+    with suppress(OSError):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+    if os.access(directory.parent, os.W_OK):
+        return directory
+    folder = private_folder()
+    if folder in {None, cache}:
+        raise ToolUnavailableError(
+            f"uv can be kept nowhere: {directory.parent} cannot be written to",
+            tool="uv",
+            remedy="export XDG_CACHE_HOME=… with a folder that can",
+        )
+    assert folder is not None
+    return _writable(folder, name)
 
 
 def _download(version: str, architecture: str, target: Path) -> Path:

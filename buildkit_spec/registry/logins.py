@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from buildkit_spec.registry.hosts import canonical_host, helper_key
 from buildkit_spec.values import BearerToken, Credentials
+from buildkit_spec.values.user import home_directory
 
 if TYPE_CHECKING:
     from buildkit_spec.registry.login_file import Login, LoginFile
@@ -72,7 +73,7 @@ class Logins:
 
         Source: docker/cli ``cli/config/config.go``; containers-auth.json(5).
         """
-        home = home or Path(env.get("HOME") or Path.home())
+        home = home or home_directory(env)
         docker = Path(env.get("DOCKER_CONFIG") or home / ".docker")
         config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
         paths = [docker / "config.json"]

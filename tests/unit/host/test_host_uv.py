@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,19 @@ def test_uv_for_a_platform_without_a_wheel_is_refused(cache: dict[str, str]) -> 
         uv_directory(UV_VERSION, Platform("linux", "s390x"), cache)
 
     assert "uv: base" in caught.value.remedy
+
+
+def test_uv_is_kept_elsewhere_when_the_cache_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that cannot be written to costs a folder for temporary files, not the build."""
+    (tmp_path / "file").touch()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    directory = uv_directory(
+        UV_VERSION, AMD64, {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "file")}
+    )
+
+    assert directory.is_relative_to(tmp_path / "temporary")
+    assert (directory / "uv").is_file()
