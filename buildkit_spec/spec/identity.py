@@ -104,6 +104,7 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         base = {"contents": contents(base)}  # not its tag, which tag_format may have fixed
     copied, source = spec.copy_selection(), spec.source_selection()
     lock = spec.lock_text()
+    projects = local_digest(local_requirements(spec))
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
@@ -116,13 +117,18 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         "lock": None if lock is None else hashlib.sha256(lock).hexdigest(),
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
+        **({"projects": projects} if projects else {}),
     }
 
 
 def _given(options: BuilderOptions, *names: str) -> Any:
-    """Return the options of *names* that were set, as plain data; None when none was."""
-    given = plain(options)
-    return {name: given[name] for name in names if name in given} or None
+    """Return the options of *names* that are not as by default, as plain data; None for none."""
+    given, usual = plain(options), type(options)()
+    return {
+        name: given[name]
+        for name in names
+        if name in given and getattr(options, name) != getattr(usual, name)
+    } or None
 
 
 def _list(values: Sequence[str] | None, form: Callable[[str], str] = str) -> list[str] | None:

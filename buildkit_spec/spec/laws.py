@@ -61,6 +61,18 @@ def _cuda_is_found(spec: ImageSpec) -> Iterator[Problem]:
         )
 
 
+def _index_is_made(spec: ImageSpec) -> Iterator[Problem]:
+    options = spec.builder_options
+    has_index = "," in (spec.platform or "") or options.sbom or options.provenance
+    for key in options.annotations:
+        if key.startswith("index") and not has_index and ":" in key:
+            yield Problem(
+                f"builder_options.annotations.{key}",
+                "is of an index, which an image for one platform has not",
+                f"write {key.partition(':')[2]}, name several platforms, or ask for provenance",
+            )
+
+
 def _name_is_short(spec: ImageSpec) -> Iterator[Problem]:
     whole = f"{spec.registry}/{spec.name}" if spec.registry else spec.name
     try:
@@ -91,6 +103,7 @@ _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], .
     (("packages", "requirements"), _lock_is_complete),
     (("conda_packages", "python_exec"), _conda_brings_python),
     (("cuda", "cudnn", "requirements", "builder_options"), _cuda_is_found),
+    (("platform", "builder_options"), _index_is_made),
     (("name", "registry"), _name_is_short),
     (("name", "registry"), _name_has_no_registry),
     (("builder_config",), _uv_image_is_named),

@@ -21,8 +21,8 @@ from buildkit_spec.spec.defaults import default_base_image, default_platform, pi
 from buildkit_spec.spec.dump import plain, shown
 from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
 from buildkit_spec.spec.fields import CopyPaths, ImageSpecFields
+from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
-from buildkit_spec.spec.options import image_reference
 from buildkit_spec.spec.origin import Origin
 from buildkit_spec.spec.problems import Refusal, known_fields, problems_of
 from buildkit_spec.spec.scalars import kind_of

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
-from buildkit_spec.errors import InvalidReferenceError, SpecValidationError
+from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec.defaults import MICROMAMBA_IMAGE, UV_VERSION
 from buildkit_spec.spec.frozen import FrozenDict
+from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.logins import has_login, hidden_logins
 from buildkit_spec.spec.output_options import (
-    COMPRESSIONS,
-    cache_entries,
+    COMPRESSION_LEVELS,
+    annotation_key,
+    cache_sources,
+    cache_targets,
     number,
     provenance_mode,
     scanner,
@@ -31,7 +34,6 @@ from buildkit_spec.spec.scalars import (
     path,
     switch,
 )
-from buildkit_spec.values import Reference
 from buildkit_spec.values.secret import EnvSecret, FileSecret, SecretSource
 
 _USER = re.compile(r"^[a-z_0-9][a-z0-9_.-]*(:[a-z_0-9][a-z0-9_.-]*)?$", re.IGNORECASE)
@@ -54,26 +56,6 @@ _CUDA_LIBRARIES = (
 """What torch, jax and tensorflow load."""
 
 _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
-
-
-def image_reference(value: object) -> str:
-    """Return the reference of an image as it was written.
-
-    Raises:
-        Refusal: It is not one.
-    """
-    written = line(value)
-    try:
-        Reference.parse(written)
-    except InvalidReferenceError as error:
-        _, at, digest = written.rpartition("@")
-        if at and not digest.startswith("sha256:"):
-            raise Refusal("holds a login", "write the image's name only; docker login") from error
-        bare = written.partition("://")[2]
-        raise Refusal(
-            f"{written!r} is no image: {error.rule}", f"write {bare}" if bare else ""
-        ) from error
-    return written
 
 
 def absolute_path(value: object) -> str:
@@ -150,10 +132,24 @@ def _group(value: object) -> str:
     return name
 
 
+def _build_variable(value: object) -> str:
+    name = _variable(value)
+    if name == "SOURCE_DATE_EPOCH":
+        raise Refusal("is set by the builder", "set it where the build is started")
+    return name
+
+
+def _mounted_folder(value: object) -> str:
+    folder = absolute_path(value)
+    if not folder.strip("/"):
+        raise Refusal("is the whole file system, not a folder in it", "write /root/.cache")
+    return folder
+
+
 def _cache_mounts(value: object) -> Mapping[str, str]:
     if isinstance(value, Mapping):
-        return mapping_of(absolute_path, line)(value)
-    return FrozenDict({target: target for target in list_of(absolute_path)(value)})
+        return mapping_of(_mounted_folder, line)(value)
+    return FrozenDict({target: target for target in list_of(_mounted_folder)(value)})
 
 
 _M = TypeVar("_M", bound="_Model")
@@ -212,6 +208,8 @@ class LayerOptions(_Model):
 def _layers(value: object) -> LayerOptions:
     if value == "single":
         return LayerOptions(is_single=True)
+    if isinstance(value, str):
+        raise Refusal(f"{value!r} is no grouping", "write single, or {heavy_mib: 4}")
     return LayerOptions.read(value)
 
 
@@ -229,18 +227,21 @@ class BuilderOptions(_Model):
             ``file:path`` or ``env:NAME``. Not part of the image or of its tag.
         ssh: Whether ``commands`` may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
-        build_env: Environment of all build steps; not of the image.
+        build_env: Environment of all build steps; not of the image. It goes before what the base
+            image sets.
         ca_bundle: File with further certificates (PEM) that build steps trust. Not part of the
             image or of its tag.
         cache_mounts: Folders, absolute, that ``commands`` find as they left them the last time, by
             the name under which the daemon keeps them; a list names them by their path.
         compression: Of new layers: ``gzip``, ``zstd``, ``estargz`` or ``uncompressed``.
-        compression_level: 1 to 9 of gzip and estargz, 1 to 22 of zstd; 0 is the default: 4 of gzip.
+        compression_level: 0 to 9 of gzip and estargz, 0 to 22 of zstd; by default 4 of gzip, and of
+            the others what BuildKit takes.
         force_compression: Whether the base image's layers are compressed anew likewise.
         layers: See `LayerOptions`, or ``single``.
         sbom: Image of the scanner that lists what the image holds, or true for BuildKit's own.
         provenance: ``min`` or ``max``: attest how the image was built.
-        annotations: Annotations of the image's manifest, by key.
+        annotations: Annotations of the image's manifest, by key; ``index:`` before a key for the
+            index, where there is one.
         cache_from: Where results of earlier builds come from: references, ``type=…,…`` or mappings.
         cache_to: Where results go to, likewise.
         dependency_groups: Groups of the project in ``requirements`` that are installed too.
@@ -264,35 +265,53 @@ class BuilderOptions(_Model):
     ] = FrozenDict()
     ssh: Annotated[bool, PlainValidator(switch)] = False
     no_cache: Annotated[bool, PlainValidator(switch)] = False
-    build_env: Annotated[Mapping[str, str], PlainValidator(mapping_of(_variable, any_text))] = (
-        FrozenDict()
-    )
+    build_env: Annotated[
+        Mapping[str, str], PlainValidator(mapping_of(_build_variable, any_text))
+    ] = FrozenDict()
     ca_bundle: Annotated[str, PlainValidator(path)] = ""
     cache_mounts: Annotated[Mapping[str, str], PlainValidator(_cache_mounts)] = FrozenDict()
     compression: Annotated[
-        Literal["gzip", "zstd", "estargz", "uncompressed"], PlainValidator(choice(*COMPRESSIONS))
+        Literal["gzip", "zstd", "estargz", "uncompressed"],
+        PlainValidator(choice(*COMPRESSION_LEVELS)),
     ] = "gzip"
-    compression_level: Annotated[int, PlainValidator(whole_number(0, 22))] = 0
+    compression_level: Annotated[int | None, PlainValidator(whole_number(0, 22))] = None
     force_compression: Annotated[bool, PlainValidator(switch)] = False
     layers: Annotated[LayerOptions, PlainValidator(_layers)] = LayerOptions()
     sbom: Annotated[str, PlainValidator(scanner)] = ""
     provenance: Annotated[Literal["", "min", "max"], PlainValidator(provenance_mode)] = ""
-    annotations: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = (
-        FrozenDict()
-    )
-    cache_from: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_entries)] = ()
-    cache_to: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_entries)] = ()
+    annotations: Annotated[
+        Mapping[str, str], PlainValidator(mapping_of(annotation_key, any_text))
+    ] = FrozenDict()
+    cache_from: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_sources)] = ()
+    cache_to: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_targets)] = ()
     dependency_groups: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
     extras: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
     cuda_from: Annotated[Literal["pip", "apt"], PlainValidator(choice("pip", "apt"))] = "pip"
     cuda_libraries: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = _CUDA_LIBRARIES
 
+    def model_post_init(self, _context: Any) -> None:
+        """Look at what binds several fields; what is switched off counts as not given.
+
+        Raises:
+            Refusal: The compression has no such level.
+        """
+        for name in ("sbom", "provenance"):
+            if not getattr(self, name):
+                self.model_fields_set.discard(name)
+        level, most = self.compression_level, COMPRESSION_LEVELS[self.compression]
+        if level is not None and level > most:
+            message = f"{self.compression} has no level {level}"
+            remedy = f"from 0 to {most}" if most > 0 else "leave it out"
+            raise Refusal(problems=[Problem("compression_level", message, remedy)])
+
     @property
     def wire_compression(self) -> dict[str, str]:
         """The attributes of an exporter. Source: ``util/compression/attrs.go``."""
-        level = self.compression_level or (_GZIP_LEVEL if self.compression == "gzip" else 0)
+        level = self.compression_level
+        if level is None and self.compression == "gzip":
+            level = _GZIP_LEVEL
         attrs: dict[str, str] = {"compression": self.compression}
-        if level:
+        if level is not None:
             attrs["compression-level"] = str(level)
         if self.force_compression:
             attrs["force-compression"] = "true"

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 
 from buildkit_spec.spec.frozen import FrozenDict
+from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.problems import Problems, Refusal
 from buildkit_spec.spec.scalars import Unquoted, any_text, kind_of, line, list_of
 
-COMPRESSIONS = ("gzip", "zstd", "estargz", "uncompressed")
-"""Kinds of layer. Source: ``util/compression/compression.go``."""
+COMPRESSION_LEVELS: Mapping[str, int] = {"gzip": 9, "zstd": 22, "estargz": 9, "uncompressed": -1}
+"""Kinds of layer, and their highest level. Source: ``util/compression``."""
 
 _CACHES: Mapping[str, tuple[str, ...]] = {
     "registry": ("ref",),
@@ -21,6 +22,26 @@ _CACHES: Mapping[str, tuple[str, ...]] = {
 }
 """Attributes without which a cache cannot be found, by its type."""
 
+CACHE_LOGINS: Mapping[str, Mapping[str, str]] = {
+    "gha": {
+        "token": "ACTIONS_RUNTIME_TOKEN",
+        "url": "ACTIONS_CACHE_URL",
+        "url_v2": "ACTIONS_RESULTS_URL",
+    },
+    "s3": {
+        "access_key_id": "AWS_ACCESS_KEY_ID",
+        "secret_access_key": "AWS_SECRET_ACCESS_KEY",
+        "session_token": "AWS_SESSION_TOKEN",
+    },
+    "azblob": {"secret_access_key": "AZURE_STORAGE_KEY"},
+}
+"""Variables that hold what a spec must not, by type of cache and attribute.
+
+Source: ``cache/remotecache``; the variables are those of the runner, the AWS and the Azure tools.
+"""
+
+_SECRETS = frozenset({"token", "ghtoken", "access_key_id", "secret_access_key", "session_token"})
+_ANNOTATION = re.compile(r"^(?:(?:manifest|index)(?:-descriptor)?:)?[^\s:]+$")
 _TEXT_PAIR = re.compile(r"^[a-z0-9_.-]+=")
 _NO_LOCAL = "local caches are not served to the daemon yet"
 
@@ -71,14 +92,28 @@ def provenance_mode(value: object) -> str:
     return str(value)
 
 
+def annotation_key(value: object) -> str:
+    """Return the key of an annotation; what it is of may go before it, as ``index:``.
+
+    Raises:
+        Refusal: It has blanks, or is of something that has no annotations.
+
+    Source: ``exporter/containerimage/exptypes/annotations.go``.
+    """
+    key = line(value)
+    if not _ANNOTATION.match(key):
+        raise Refusal(
+            "is no key of an annotation", "write org.example.team or index:org.example.team"
+        )
+    return key
+
+
 def scanner(value: object) -> str:
     """Return the image of the scanner that lists what an image holds; empty for no list.
 
     Raises:
         Refusal: It is something else.
     """
-    from buildkit_spec.spec.options import image_reference
-
     if isinstance(value, Unquoted) and value.kind == "a boolean":
         value = value.is_true
     if isinstance(value, bool):
@@ -90,14 +125,28 @@ DEFAULT_SCANNER = "docker/buildkit-syft-scanner:stable-1"
 """What BuildKit itself takes. Source: ``frontend/attestations/sbom``."""
 
 
-def cache_entry(value: object) -> FrozenDict[str, str]:
-    """Return where caches come from or go to, as attributes with their ``type``.
+def cache_source(value: object) -> FrozenDict[str, str]:
+    """Return where caches come from: see `cache_target`.
+
+    Raises:
+        Refusal: Nothing can be read from there, likewise.
+    """
+    entry = cache_target(value)
+    if entry["type"] == "inline":
+        raise Refusal(
+            "an inline cache is in an image, and is found there", "write the image's name"
+        )
+    return entry
+
+
+def cache_target(value: object) -> FrozenDict[str, str]:
+    """Return where caches go to, as attributes with their ``type``.
 
     Args:
         value: A mapping, a text such as ``type=registry,ref=ghcr.io/me/cache``, or a reference.
 
     Raises:
-        Refusal: The type is unknown, or lacks an attribute it needs.
+        Refusal: The type is unknown, or lacks an attribute it needs, or a login is written there.
     """
     attributes = _attributes(value)
     kind = attributes.get("type", "registry")
@@ -108,13 +157,21 @@ def cache_entry(value: object) -> FrozenDict[str, str]:
     missing = [name for name in _CACHES[kind] if not attributes.get(name)]
     if missing:
         raise Refusal(f"a cache of type {kind} needs {missing[0]}", f"{missing[0]}=…")
+    for name in sorted(_SECRETS.intersection(attributes)):
+        variable = CACHE_LOGINS.get(kind, {}).get(name)
+        raise Refusal(
+            f"{name} is a secret, which a spec does not keep",
+            f"set {variable} where the build is started" if variable else "leave it out",
+        )
+    if kind == "registry":
+        image_reference(attributes["ref"])
     mode = attributes.get("mode", "min")
     if mode not in ("min", "max"):
         raise Refusal(f"mode {mode!r} is neither min nor max", "mode=max keeps every step")
     return FrozenDict({**attributes, "type": kind})
 
 
-cache_entries = list_of(cache_entry)
+cache_sources, cache_targets = list_of(cache_source), list_of(cache_target)
 
 
 def _attributes(value: object) -> dict[str, str]:
@@ -129,6 +186,8 @@ def _attributes(value: object) -> dict[str, str]:
     if not _TEXT_PAIR.match(written):
         return {"type": "registry", "ref": written}
     pairs = [part.partition("=") for part in written.split(",")]
+    if not all(sign for _, sign, _ in pairs):
+        raise Refusal("is no list of key=value, parted by commas", "type=registry,ref=…,mode=max")
     return {key.strip(): one.strip() for key, _, one in pairs}
 
 

@@ -1,0 +1,227 @@
+"""`builder_options`: what each key takes, what it refuses, and what it does to the tag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.spec import BuilderOptions, ImageSpec
+from buildkit_spec.spec.options import LayerOptions
+from buildkit_spec.spec.output_options import CACHE_LOGINS, DEFAULT_SCANNER
+
+REFERENCE = "ghcr.io/me/cache"
+FULL: dict[str, Any] = {
+    "build_env": {"STAGE": "ci", "EMPTY": ""},
+    "cache_mounts": {"/root/.cache/huggingface": "models"},
+    "compression": "zstd",
+    "compression_level": 19,
+    "force_compression": True,
+    "layers": {"heavy_mib": 1.5, "buckets": 4, "max_layers": 20},
+    "sbom": "ghcr.io/me/scanner:1",
+    "provenance": "max",
+    "annotations": {"org.example.team": "data", "index:org.example.team": "data"},
+    "cache_from": [REFERENCE, "type=s3,bucket=b,region=r"],
+    "cache_to": [{"type": "registry", "ref": REFERENCE, "mode": "max", "image-manifest": True}],
+    "dependency_groups": ["dev"],
+    "extras": ["gpu"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_flyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYTE_INTERNAL_IMAGE", "python:3.12-slim")
+
+
+def problem_of(**options: Any) -> Problem:
+    """The one problem that a spec with these options has."""
+    with pytest.raises(SpecValidationError) as caught:
+        ImageSpec(builder_options=options)
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "message", "remedy"),
+    [
+        ({"build_env": {"A-B": "x"}}, "build_env.A-B", "no name of a variable", "letters"),
+        ({"build_env": {"A": 1}}, "build_env.A", "is a number", "quote it"),
+        ({"build_env": {"SOURCE_DATE_EPOCH": "0"}}, "build_env.SOURCE", "set by the builder", ""),
+        ({"ca_bundle": "a\nb"}, "ca_bundle", "line break", "one line"),
+        ({"cache_mounts": ["cache"]}, "cache_mounts[0]", "no absolute path", "/root/cache"),
+        ({"cache_mounts": ["/"]}, "cache_mounts[0]", "whole file system", "/root/.cache"),
+        ({"cache_mounts": {"/a": ""}}, "cache_mounts./a", "is empty", ""),
+        ({"compression": "lz4"}, "compression", "none of the choices", "gzip, zstd, estargz"),
+        ({"compression_level": 10}, "compression_level", "gzip has no level 10", "0 to 9"),
+        ({"compression_level": -1}, "compression_level", "out of range", "0 to 22"),
+        ({"compression_level": True}, "compression_level", "is a boolean", "write 0"),
+        ({"compression": "estargz", "compression_level": 22}, "compression_level", "no level", ""),
+        ({"compression": "zstd", "compression_level": 23}, "compression_level", "out of range", ""),
+        (
+            {"compression": "uncompressed", "compression_level": 0},
+            "compression_level",
+            "no level 0",
+            "leave it out",
+        ),
+        ({"force_compression": "yes"}, "force_compression", "not a boolean", "true or false"),
+        ({"layers": "double"}, "layers", "no grouping", "single"),
+        ({"layers": {"heavy": 4}}, "layers.heavy", "unknown field", "heavy_mib"),
+        ({"layers": {"heavy_mib": -1}}, "layers.heavy_mib", "out of range", "at least 0"),
+        ({"layers": {"heavy_mib": float("nan")}}, "layers.heavy_mib", "out of range", ""),
+        ({"layers": {"buckets": 0}}, "layers.buckets", "out of range", "from 1 to 64"),
+        ({"layers": {"max_layers": 1.5}}, "layers.max_layers", "not a whole number", ""),
+        ({"sbom": "A B"}, "sbom", "no image", ""),
+        ({"provenance": "full"}, "provenance", "none of the choices", "min, max"),
+        ({"annotations": {"a b": "c"}}, "annotations.a b", "no key", "index:"),
+        ({"annotations": {"layer:a": "c"}}, "annotations.layer:a", "no key", "index:"),
+        ({"annotations": {"index:a": "c"}}, "annotations.index:a", "one platform", "write a,"),
+        ({"cache_from": REFERENCE}, "cache_from", "letter by letter", f'["{REFERENCE}"]'),
+        ({"cache_from": ["A B"]}, "cache_from[0]", "no image", ""),
+        ({"cache_from": ["type=registry"]}, "cache_from[0]", "needs ref", "ref="),
+        ({"cache_from": ["type=registry,ref"]}, "cache_from[0]", "key=value", "type=registry"),
+        ({"cache_from": ["type=inline"]}, "cache_from[0]", "is in an image", "the image's name"),
+        ({"cache_to": ["type=local,dest=/x"]}, "cache_to[0]", "not served", "type=registry"),
+        ({"cache_to": ["type=ftp,ref=x"]}, "cache_to[0]", "no type of cache", "azblob"),
+        ({"cache_to": ["type=s3,bucket=b"]}, "cache_to[0]", "needs region", "region="),
+        ({"cache_to": ["type=azblob"]}, "cache_to[0]", "needs account_url", ""),
+        ({"cache_to": [f"ref={REFERENCE},mode=all"]}, "cache_to[0]", "neither min nor max", "max"),
+        ({"dependency_groups": ["a b"]}, "dependency_groups[0]", "no name of a group", "letters"),
+        ({"extras": ["-x"]}, "extras[0]", "no name of a group", "letters"),
+        ({"extras": "gpu"}, "extras", "letter by letter", '["gpu"]'),
+    ],
+    ids=str,
+)
+def test_wrong_option_says_what_and_what_instead(
+    options: dict[str, Any], field: str, message: str, remedy: str
+) -> None:
+    """Each is refused before anything is built."""
+    problem = problem_of(**options)
+
+    assert problem.field.startswith(f"builder_options.{field}")
+    assert message in problem.message
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind, names in CACHE_LOGINS.items() for name in names if "url" not in name],
+)
+def test_login_of_a_cache_is_not_kept_in_a_spec(kind: str, name: str) -> None:
+    """It would be in YAML files, and in what `repr` shows; the remedy names its variable."""
+    entry = {
+        "type": kind, "bucket": "b", "region": "r", "account_url": "https://a", name: "hunter2"
+    }  # fmt: skip
+    problem = problem_of(cache_to=[entry])
+
+    assert CACHE_LOGINS[kind][name] in problem.remedy
+    assert "hunter2" not in f"{problem}"
+
+
+def test_forms_of_the_same_option_are_equal() -> None:
+    """References, texts and mappings; lists and mappings; true and what it stands for."""
+    assert BuilderOptions(cache_to=[REFERENCE]) == BuilderOptions(
+        cache_to=[f"type=registry,ref={REFERENCE}"]
+    )
+    assert BuilderOptions(cache_to=[{"ref": REFERENCE}]) == BuilderOptions(cache_to=[REFERENCE])
+    assert BuilderOptions(cache_mounts=["/a"]) == BuilderOptions(cache_mounts={"/a": "/a"})
+    assert BuilderOptions(layers="single").layers == LayerOptions(is_single=True)
+    assert BuilderOptions(sbom=True).sbom == DEFAULT_SCANNER
+    assert BuilderOptions(provenance=True).provenance == "min"
+
+
+def test_what_is_switched_off_is_as_not_given() -> None:
+    """Also after it was on."""
+    usual = ImageSpec()
+    off = {"sbom": False, "provenance": False}
+    spec = ImageSpec(builder_options={"sbom": True, "provenance": "max"})
+
+    for one in (ImageSpec(builder_options=off), spec.with_builder_options(off)):
+        assert (one, one.id) == (usual, usual.id)
+        assert ImageSpec.from_yaml(one.to_yaml()) == usual
+
+
+def test_every_option_comes_back_from_yaml() -> None:
+    """With the same identity."""
+    spec = ImageSpec(builder_options=FULL)
+    again = ImageSpec.from_yaml(spec.to_yaml())
+
+    assert again == spec
+    assert again.id == spec.id
+    assert set(FULL) <= BuilderOptions.model_fields.keys()
+
+
+def test_options_cannot_be_changed() -> None:
+    """Like all of a spec."""
+    options = BuilderOptions(**FULL)
+
+    for value in (options.build_env, options.annotations, options.cache_to[0]):
+        with pytest.raises(TypeError):
+            value["A"] = "b"  # type: ignore[index]
+    hash(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"build_env": {"A": "b"}},
+        {"compression": "zstd"},
+        {"compression_level": 9},
+        {"force_compression": True},
+        {"layers": "single"},
+        {"layers": {"buckets": 4}},
+        {"sbom": True},
+        {"provenance": "min"},
+        {"annotations": {"a": "b"}},
+        {"dependency_groups": ["dev"]},
+        {"extras": ["gpu"]},
+    ],
+    ids=str,
+)
+def test_id_covers_what_is_in_the_image(options: dict[str, Any]) -> None:
+    """Otherwise the registry's older image would be taken for this one."""
+    assert ImageSpec(builder_options=options).id != ImageSpec().id
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ca_bundle": "company.pem"},
+        {"cache_mounts": ["/root/.cache"]},
+        {"cache_from": [REFERENCE]},
+        {"cache_to": [REFERENCE]},
+        {"compression": "gzip"},
+        {"layers": {"heavy_mib": 4}},
+        {"network": "host"},
+        {"no_cache": True},
+    ],
+    ids=str,
+)
+def test_id_leaves_out_how_it_is_built_and_what_is_usual(options: dict[str, Any]) -> None:
+    """Colleagues with other networks and caches share the image."""
+    assert ImageSpec(builder_options=options).id == ImageSpec().id
+
+
+def test_missing_ca_bundle_is_a_problem_of_the_build() -> None:
+    """It is named by its field."""
+    with pytest.raises(
+        SpecValidationError, match=r"builder_options\.ca_bundle: none\.pem does not"
+    ):
+        _ = ImageSpec(builder_options={"ca_bundle": "none.pem"}).tag
+
+
+@pytest.mark.parametrize(
+    ("options", "attrs"),
+    [
+        ({}, {"compression": "gzip", "compression-level": "4"}),
+        ({"compression_level": 0}, {"compression": "gzip", "compression-level": "0"}),
+        ({"compression": "zstd"}, {"compression": "zstd"}),
+        (
+            {"compression": "estargz", "compression_level": 9, "force_compression": True},
+            {"compression": "estargz", "compression-level": "9", "force-compression": "true"},
+        ),
+    ],
+)
+def test_compression_on_the_wire(options: dict[str, Any], attrs: dict[str, str]) -> None:
+    """The names are those of BuildKit's exporters."""
+    assert BuilderOptions(**options).wire_compression == attrs
