@@ -104,7 +104,6 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         base = {"contents": contents(base)}  # not its tag, which tag_format may have fixed
     copied, source = spec.copy_selection(), spec.source_selection()
     lock = spec.lock_text()
-    projects = local_digest(local_requirements(spec))
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
@@ -117,7 +116,6 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         "lock": None if lock is None else hashlib.sha256(lock).hexdigest(),
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
-        **({"projects": projects} if projects else {}),
     }
 
 
