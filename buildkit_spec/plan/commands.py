@@ -38,7 +38,7 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
         state,
         ["/bin/sh", "-c", command],
         name=context.name(f"commands[{index}]", short),
-        env={**context.config.env, **_mentioned(command, spec.env or {})},
+        env={**context.config.env, **options.build_env, **_mentioned(command, spec.env or {})},
         mounts=mounts,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from buildkit_spec import llb
@@ -13,6 +13,7 @@ from buildkit_spec.plan import (
     cuda,
     files,
     managed_python,
+    projects,
     python,
     python_layers,
     user,
@@ -197,20 +198,32 @@ class _LayingOut:
         )
         # Every command, and the four stages around them, may need one of the layers too.
         others = len(spec.commands or ()) + 4
+        places = projects.places_of(spec)
         groups, sources = python_layers.groups_of(
-            context, lock, MOST_LAYERS - self._layers - others
+            context, lock, projects.own_packages(places), MOST_LAYERS - self._layers - others
         )
         field = "packages" if spec.packages else "requirements"
         for group in groups:
             stage = f"python {group.name}"
             self._branch(stage, field, holder, self._installed(group, stage))
+        for place in places:
+            if place.requirement.is_editable:
+                self._branch(place.local_name, field, system, self._placed(place))
         if sources:
-            self._grow("python sources", field, self._installed(sources, "python sources"))
+            mounts = projects.mounts(context, places, has_editable=False)
+            step = self._installed(sources, "python sources", mounts)
+            self._grow("python sources", field, step)
 
-    def _installed(self, group: LayerGroup, stage: str) -> Callable[[llb.State], llb.State]:
+    def _placed(self, place: projects.Place) -> Callable[[llb.State], llb.State]:
+        owner = self._context.spec.builder_options.user or self._context.config.user
+        return lambda state: projects.copy(self._context, state, place, owner)
+
+    def _installed(
+        self, group: LayerGroup, stage: str, mounts: Sequence[llb.Mount] = ()
+    ) -> Callable[[llb.State], llb.State]:
         arguments = divide(self._context.spec.pip_extra_args or "").install
         return lambda state: python.install(
-            self._context, state, group, stage=stage, arguments=arguments
+            self._context, state, group, stage=stage, arguments=arguments, mounts=mounts
         )
 
     def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:

@@ -118,15 +118,18 @@ def _package(entry: Mapping[str, Any], sizes: Mapping[str, int], directory: str)
             is_editable=bool(local.get("editable")),
         )
     if archive := entry.get("archive"):
-        where = archive.get("url") or archive["path"]
+        if "path" in archive:
+            path = _absolute(archive["path"], directory)
+            # Its file is lent to one step, behind the layer groups, whatever it is.
+            hashes = _hashes([archive])
+            return LockedPackage(name, version, hashes=hashes, is_wheel=False, path=path)
         return LockedPackage(
             name,
             version,
-            archive["url"] + _part(archive) if "url" in archive else "",
+            archive["url"] + _part(archive),
             _hashes([archive]),
             archive.get("size") or _size([archive], sizes),
-            is_wheel=where.endswith(".whl"),
-            path=_absolute(archive["path"], directory) if "path" in archive else "",
+            is_wheel=archive["url"].endswith(".whl"),
         )
     wheels = entry.get("wheels", [])
     files = wheels or [entry["sdist"]]

@@ -47,13 +47,14 @@ def resolve(
 
 
 def groups_of(
-    context: Context, lock: Lock, most_layers: int
+    context: Context, lock: Lock, own: tuple[LockedPackage, ...], most_layers: int
 ) -> tuple[tuple[LayerGroup, ...], LayerGroup | None]:
     """Divide what must be installed.
 
     Args:
         context: The platform's context; its probe knows what is installed.
         lock: What the resolver found.
+        own: Projects that are installed beside their lock.
         most_layers: How many layers the groups may have.
 
     Returns:
@@ -61,7 +62,7 @@ def groups_of(
     """
     missing = [one for one in lock.packages if not _is_there(one, context)]
     wheels = [one for one in missing if one.is_wheel]
-    sources = tuple(one for one in missing if not one.is_wheel)
+    sources = (*(one for one in missing if not one.is_wheel), *own)
     options = context.spec.builder_options.layers
     groups = group(
         wheels,

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildkit_spec.errors import SpecError
 from buildkit_spec.plan import files, uv
+from buildkit_spec.plan.projects import places_of
 from buildkit_spec.plan.settings import (
     CA_PATH,
     CA_PATH_SECRET,
@@ -73,6 +75,8 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
         for name, selection in selections.items():
             if selection is not None:
                 directories[f"{prefix}{name}"] = selection
+        for place in places_of(member):
+            directories[f"{prefix}{place.local_name}"] = place.requirement.selection()
         for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
         if wants_python(member):
@@ -97,5 +101,15 @@ def _bundle(spec: ImageSpec) -> str:
 
 
 def _joined(bundles: Sequence[str]) -> BytesSecret:
-    """Return certificates of several files as one."""
-    return BytesSecret(b"\n".join(Path(bundle).read_bytes() for bundle in bundles))
+    """Return certificates of several files as one.
+
+    Raises:
+        SpecError: One cannot be read.
+    """
+    found = []
+    for bundle in bundles:
+        try:
+            found.append(Path(bundle).read_bytes())
+        except OSError as error:
+            raise SpecError(f"{bundle} cannot be read: {error.strerror}", source=bundle) from error
+    return BytesSecret(b"\n".join(found))

@@ -10,13 +10,14 @@ from typing import Any
 
 from buildkit_spec import llb
 from buildkit_spec.errors import Problem, SpecValidationError
-from buildkit_spec.plan import cuda, lock_file
+from buildkit_spec.plan import cuda, lock_file, projects
 from buildkit_spec.plan.exported import export
 from buildkit_spec.plan.locking import GIVEN_DIR, Wanted
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind, requirement_files
 from buildkit_spec.spec.installer_args import divide
+from buildkit_spec.spec.local_requirements import parse_local
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -52,13 +53,17 @@ def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wante
     """
     spec = context.spec
     files = requirement_files(spec)
-    packages = tuple(sorted({*(spec.packages or ()), *cuda.requirements(spec)}))
+    places = projects.places_of(spec)
+    named = sorted({*(spec.packages or ()), *cuda.requirements(spec)})
+    packages = projects.lines(spec, named, places)
+    mounts = projects.mounts(context, places, has_editable=True)
     arguments = divide(spec.pip_extra_args or "").resolve
     lock = spec.lock_text()
     if lock is not None and lock_file.is_current(lock, spec):
         name = spec.origin.lock.name if spec.origin.lock else "pylock.toml"
         pinned = from_pylock(RequirementFile(name, lock, is_root=True))
-        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+        local = projects.lines(spec, [one for one in named if is_local(one, spec)], places)
+        return Wanted(local, (pinned,), is_complete=True, arguments=arguments, mounts=mounts)
     kind = RequirementKind.of(files[0].path) if files else RequirementKind.TEXT
     if kind is RequirementKind.PYLOCK:
         pinned = from_pylock(files[0])
@@ -69,7 +74,18 @@ def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wante
     if kind is RequirementKind.PYPROJECT:
         arguments += _project_arguments(spec, files[0])
     preferences = lock_file.versions(lock) if lock else {}
-    return Wanted(packages, files, arguments=arguments, preferences=preferences)
+    return Wanted(
+        packages,
+        projects.rewritten(files, places),
+        arguments=arguments,
+        preferences=preferences,
+        mounts=mounts,
+    )
+
+
+def is_local(package: str, spec: ImageSpec) -> bool:
+    """Whether a package is a folder or a file of this machine."""
+    return parse_local(package, spec.root) is not None
 
 
 def _project_arguments(spec: ImageSpec, file: RequirementFile) -> tuple[str, ...]:

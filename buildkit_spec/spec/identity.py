@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.spec.dump import plain
+from buildkit_spec.spec.local_requirements import digest as local_digest
 from buildkit_spec.spec.logins import without_logins
-from buildkit_spec.spec.materials import material_problems, requirement_files
+from buildkit_spec.spec.materials import local_requirements, material_problems, requirement_files
 from buildkit_spec.spec.packages import canonical_python_package
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "annotations": dict(options.annotations) or None,
         "dependency_groups": _set(options.dependency_groups),
         "extras": _set(options.extras),
+        "install_project": _given(options, "install_project"),
         "cuda_options": _given(options, "cuda_from", "cuda_libraries"),
         "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
     }
@@ -104,6 +106,7 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         base = {"contents": contents(base)}  # not its tag, which tag_format may have fixed
     copied, source = spec.copy_selection(), spec.source_selection()
     lock = spec.lock_text()
+    projects = local_digest(local_requirements(spec))
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
@@ -116,6 +119,7 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
         "lock": None if lock is None else hashlib.sha256(lock).hexdigest(),
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
+        **({"projects": projects} if projects else {}),
     }
 
 

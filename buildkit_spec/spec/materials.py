@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from buildkit_spec.errors import Problem, SpecError, SpecValidationError
 from buildkit_spec.spec.copy_mode import CopyMode
+from buildkit_spec.spec.local_requirements import LocalRequirement, local_problems
+from buildkit_spec.spec.local_requirements import local_requirements as find_local
 from buildkit_spec.spec.modules import loaded_files
 from buildkit_spec.spec.origin import current_directory
 from buildkit_spec.spec.places import is_directory, is_file, is_link, is_there
@@ -45,6 +47,10 @@ def material_problems(spec: ImageSpec, env: Mapping[str, str] = os.environ) -> l
         problems += moved(_copy_problems(spec, path), f"copy[{index}]")
     if spec.requirements is not None:
         problems += moved(_requirement_problems(spec, spec.requirements), "requirements")
+    if not any(problem.field.startswith("requirements") for problem in problems):
+        for one in local_requirements(spec):
+            field = "packages" if one.written in (spec.packages or ()) else "requirements"
+            problems += moved(local_problems(one), field)
     if spec.registry_config is not None:
         problems += moved(_registry_problems(spec, spec.registry_config), "registry_config")
     return problems
@@ -62,6 +68,19 @@ def requirement_files(spec: ImageSpec) -> tuple[RequirementFile, ...]:
     if problems:
         raise SpecValidationError(moved(problems, "requirements"))
     return files
+
+
+def local_requirements(spec: ImageSpec) -> tuple[LocalRequirement, ...]:
+    """Return the spec's Python packages that are of this machine.
+
+    Raises:
+        SpecValidationError: A requirements file is missing, or a line cannot be built.
+    """
+    named = spec.packages or spec.requirements
+    if not named:
+        return ()
+    files = {str(file.origin): file for file in requirement_files(spec)}
+    return find_local(spec, files)
 
 
 def lock_text(spec: ImageSpec) -> bytes | None:

@@ -23,6 +23,7 @@ from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
 from buildkit_spec.spec.fields import CopyPaths, ImageSpecFields
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
+from buildkit_spec.spec.local_requirements import LocalRequirement
 from buildkit_spec.spec.origin import Origin
 from buildkit_spec.spec.problems import Refusal, known_fields, problems_of
 from buildkit_spec.spec.scalars import kind_of
@@ -313,6 +314,14 @@ class ImageSpec(ImageSpecFields):
             SpecValidationError: There is none with the spec's Python.
         """
         return default_base_image(self.python_version or "", env)
+
+    def local_requirements(self) -> tuple[LocalRequirement, ...]:
+        """Return the Python packages that are folders or files of this machine.
+
+        Raises:
+            SpecValidationError: A requirements file is missing.
+        """
+        return materials.local_requirements(self)
 
     def lock_text(self) -> bytes | None:
         """Return the lock of the Python packages; None when there is none.

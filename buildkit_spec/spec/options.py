@@ -246,6 +246,8 @@ class BuilderOptions(_Model):
         cache_to: Where results go to, likewise.
         dependency_groups: Groups of the project in ``requirements`` that are installed too.
         extras: Extras of that project, likewise.
+        install_project: Whether the project that ``requirements`` is the lock or the
+            ``pyproject.toml`` of is installed too: ``none``, ``normal`` or ``editable``.
         cuda_from: Whether ``cuda`` and ``cudnn`` come as wheels (``pip``) or from the base image's
             apt sources (``apt``).
         cuda_libraries: Which libraries of CUDA come as wheels, by their names in ``cuda-toolkit``.
@@ -286,6 +288,10 @@ class BuilderOptions(_Model):
     cache_to: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_targets)] = ()
     dependency_groups: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
     extras: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
+    install_project: Annotated[
+        Literal["none", "normal", "editable"],
+        PlainValidator(choice("none", "normal", "editable")),
+    ] = "none"
     cuda_from: Annotated[Literal["pip", "apt"], PlainValidator(choice("pip", "apt"))] = "pip"
     cuda_libraries: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = _CUDA_LIBRARIES
 

@@ -13,7 +13,10 @@ _PLAIN = re.compile(
 )
 _VCS = re.compile(r"^(git|hg|svn|bzr)\+[a-z]+://", re.IGNORECASE)
 _URL = re.compile(r"^https?://", re.IGNORECASE)
-_LOCAL = re.compile(r"^(\.{1,2}(/|$)|[/~]|file:|[A-Za-z]:\\)")
+_LOCAL = re.compile(
+    r"^(?:(?:-e|--editable)[\s=]+)?(?:[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?\s*@\s*)?"
+    r"(?:\.{1,2}(?=[/\[\s;]|$)|[/~]|file:)"
+)
 _SINGLE_EQUALS = re.compile(r"^([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*=\s*([0-9][^=\s]*)$")
 _BLANK_VERSION = re.compile(r"^([A-Za-z0-9._-]+)\s+([0-9][\w.]*)$")
 _DEBIAN = re.compile(r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~_-]+)?-?$")
@@ -28,11 +31,13 @@ def python_package(value: object) -> str:
     """Return a requirement as pip and uv take it in a requirements file.
 
     Raises:
-        Refusal: It is neither a PEP 508 requirement nor the URL of an archive or repository, is
-            on this machine only, or holds a login.
+        Refusal: It is neither a PEP 508 requirement nor the URL of an archive or repository nor a
+            path, or holds a login.
     """
     requirement = line(value)
-    refuse_local(requirement)
+    if _LOCAL.match(requirement):
+        return requirement
+    refuse_option(requirement)
     if has_login(requirement):
         raise Refusal(
             "holds a login, which would stay in the build's history",
@@ -58,8 +63,8 @@ def _parse(requirement: str) -> None:
         raise Refusal(f"{requirement!r} is no package: {reason}", _meant(requirement)) from error
 
 
-def refuse_local(requirement: str) -> None:
-    """Refuse options and paths in place of a package.
+def refuse_option(requirement: str) -> None:
+    """Refuse options in place of a package.
 
     Raises:
         Refusal: It is one.
@@ -68,11 +73,6 @@ def refuse_local(requirement: str) -> None:
         raise Refusal(
             f"{requirement.split()[0]!r} is an option, not a package",
             "options go into pip_extra_args, pip_index or a requirements file",
-        )
-    if _LOCAL.match(requirement) or "@ file:" in requirement or "@file:" in requirement:
-        raise Refusal(
-            f"{requirement!r} is a path of this machine, which a build does not see",
-            "name its folder in copy and install it in commands: pip install ./folder",
         )
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from buildkit_spec.errors import Problem
 from buildkit_spec.spec.logins import has_login
-from buildkit_spec.spec.packages import refuse_local
+from buildkit_spec.spec.packages import refuse_option
 from buildkit_spec.spec.problems import Refusal
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"^(?:-r|-c|--requirements?|--constraints?)(?:\s*=\s*|\s*)(?P<target>.+)$")
 _EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s*)(?P<target>.+)$")
 _OPTION = re.compile(r"^-")
+_MEMBER = re.compile(rb'source = \{ (?:editable|virtual|directory) = "([^"]+)" \}')
 
 
 class RequirementKind(Enum):
@@ -60,11 +61,13 @@ class RequirementFile:
             directory laid out like this the includes find each other.
         content: Its bytes.
         is_root: Whether the spec names it; the others are included by it.
+        origin: Where it stands on this machine, absolute; None when it was made.
     """
 
     path: str
     content: bytes
     is_root: bool = False
+    origin: Path | None = None
 
 
 def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]]:
@@ -93,9 +96,13 @@ def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]
         except OSError as error:
             problems.append(_unreadable(path, why, error))
             continue
+        if kind is RequirementKind.UV_LOCK and path == file:
+            for member in _MEMBER.findall(contents[path]):
+                project = Path(os.path.normpath(path.parent / member.decode() / "pyproject.toml"))
+                pending.append((project, f"a member of {file.name}"))
         if kind is RequirementKind.TEXT:
             text = contents[path].decode(errors="replace")
-            for number, line in _logical_lines(text):
+            for number, line in logical_lines(text):
                 include = _checked(line, f"{path.name}:{number}", problems)
                 if include:
                     included = Path(os.path.normpath(path.parent / include))
@@ -103,7 +110,7 @@ def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]
     top = os.path.commonpath([path.parent for path in contents] or [file.parent])
     files = sorted(
         (
-            RequirementFile(Path(path).relative_to(top).as_posix(), content, path == file)
+            RequirementFile(Path(path).relative_to(top).as_posix(), content, path == file, path)
             for path, content in contents.items()
         ),
         key=lambda one: (not one.is_root, one.path),
@@ -116,7 +123,7 @@ def _unreadable(path: Path, why: str, error: OSError) -> Problem:
     return Problem("", f"{path} {reason}" + (f" ({why})" if why else ""))
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield lines without comments, those that end with a backslash joined, with their number.
 
     Source: pip documentation, *Requirements File Format*.
@@ -151,7 +158,7 @@ def _checked(line: str, place: str, problems: list[Problem]) -> str:
     if editable is None and _OPTION.match(line):
         return ""
     try:
-        refuse_local(editable["target"].strip() if editable else line)
+        refuse_option(editable["target"].strip() if editable else line)
     except Refusal as refusal:
         problem = refusal.problems[0]
         problems.append(Problem("", f"{place}: {problem.message}", problem.remedy))

@@ -92,7 +92,7 @@ def test_archive_on_disk_is_named_by_its_absolute_path_with_its_hash() -> None:
         directory="/tmp/lock",
     )
 
-    assert package.is_wheel
+    assert not package.is_wheel
     assert package.path == "/tmp/mnt/x-1-py3-none-any.whl"
     assert package.requirement == f"x @ file:///tmp/mnt/x-1-py3-none-any.whl --hash=sha256:{A}"
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from buildkit_spec import ImageSpec
+from buildkit_spec import ImageSpec, llb
 from buildkit_spec.errors import SpecValidationError
+from buildkit_spec.llb import Definition
+from buildkit_spec.plan import ImageConfig, Settings
 from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.plan.probe import Probe
+from buildkit_spec.plan.steps import Context
 from buildkit_spec.plan.wanted import from_pylock, hash_problems, wanted_of, with_hashes
 from buildkit_spec.spec import RequirementFile
+from buildkit_spec.values import Platform, Reference, ResolvedImage
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -120,9 +125,28 @@ def _make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return lambda **fields: ImageSpec(name="x", base_image="scratch", **fields)
 
 
+class NoAnswers:
+    """Nobody is asked: no lock of a project is read here."""
+
+    def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
+        raise NotImplementedError
+
+    def read_file(self, definition: Definition, path: str) -> bytes:
+        raise NotImplementedError
+
+    def supports(self, capability: str) -> bool:
+        return True
+
+
+def asked(spec: ImageSpec) -> Wanted:
+    """What the resolver is asked for a spec."""
+    context = Context(spec, Platform("linux", "amd64"), Settings(), ImageConfig(), Probe())
+    return wanted_of(context, NoAnswers(), llb.scratch())
+
+
 def test_packages_are_sorted_and_named_once(make: Make) -> None:
     """Their order is not part of what is asked."""
-    wanted = wanted_of(make(packages=["six", "attrs", "six"]))
+    wanted = asked(make(packages=["six", "attrs", "six"]))
 
     assert (wanted.packages, wanted.is_complete) == (("attrs", "six"), False)
 
@@ -130,7 +154,7 @@ def test_packages_are_sorted_and_named_once(make: Make) -> None:
 def test_lock_among_the_requirements_is_complete(make: Make, tmp_path: Path) -> None:
     """Nothing that it does not name is installed."""
     (tmp_path / "pylock.toml").write_text(PYLOCK)
-    alone = wanted_of(make(requirements="pylock.toml"))
+    alone = asked(make(requirements="pylock.toml"))
 
     assert (alone.roots, alone.is_complete) == (("pylock.txt",), True)
 
@@ -139,7 +163,7 @@ def test_lock_beside_the_spec_counts_while_it_fits(make: Make, tmp_path: Path) -
     """Of one that was made from something else, the versions are preferred."""
     (tmp_path / "image.pylock.toml").write_text(PYLOCK)
     spec = make(packages=["six"]).with_lock(tmp_path / "image.pylock.toml")
-    wanted = wanted_of(spec)
+    wanted = asked(spec)
 
     assert (wanted.packages, wanted.is_complete) == (("six",), False)
     assert wanted.preferences == {"six": "1.17.0", "colorama": "0.4.6"}

@@ -270,7 +270,7 @@ def test_order_matters_only_for_commands(fields, shuffler: random.Random):
         {"conda_channels": ["conda-forge"]},
         {"apt_packages": ["git"]},
         {"cuda": "12"},
-        {"cudnn": "8"},
+        {"cuda": "12.4", "cudnn": "8"},
         {"base_image": "debian:12"},
         {"base_image": None},
         {"base_image": ImageSpec(name="base", packages=["requests>=2"], base_image="debian:12")},

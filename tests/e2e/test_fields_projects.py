@@ -1,0 +1,183 @@
+"""Packages of this machine: project folders, editable ones, wheels, repositories, locks."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from making import MakeSpec, Pulled
+
+from buildkit_spec import BuildkitBuilder
+from buildkit_spec.errors import ResolutionError, SpecValidationError
+
+PROJECT = """[project]
+name = "own-tool"
+version = "1.2"
+dependencies = ["six"]
+[project.optional-dependencies]
+tables = ["tabulate"]
+[project.scripts]
+own-tool = "own_tool:main"
+[dependency-groups]
+checks = ["toolz"]
+[build-system]
+requires = ["setuptools>=64"]
+build-backend = "setuptools.build_meta"
+[tool.setuptools]
+packages = ["own_tool"]
+"""
+
+INSTALLED = (
+    "from importlib.metadata import distributions as d;"
+    "print(*sorted({one.metadata['Name'].lower() for one in d()}))"
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in the current folder's ``lib``."""
+    folder = tmp_path / "lib"
+    (folder / "own_tool").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(PROJECT)
+    code = "def main():\n    print('from own tool')\n"
+    (folder / "own_tool/__init__.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def make_wheel(folder: Path) -> str:
+    """Write the wheel of a package called ``parcel``; return its file's name."""
+    info, name = "parcel-2.0.dist-info", "parcel-2.0-py3-none-any.whl"
+    files = {
+        "parcel.py": "WORD = 'delivered'\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: parcel\nVersion: 2.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        for path, text in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(path, text)
+    return name
+
+
+def test_project_is_built_and_installed_with_what_it_needs(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """Its folder is not in the image."""
+    image = pulled(builder.build(spec(packages=["./lib[tables]"])))
+
+    assert image.run("own-tool").stdout == "from own tool\n"
+    assert image.run("python3", "-c", INSTALLED).stdout == "own-tool six tabulate\n"
+    assert not image.path("/root/lib").exists()
+
+
+def test_editable_project_stands_in_the_image(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """It is imported from where ``copy`` would put it; other code is another image."""
+    (project.parent / "req.txt").write_text("-e ./lib\n")
+    first = builder.build(spec(requirements="req.txt"))
+    image = pulled(first)
+
+    where = "import own_tool; print(own_tool.__file__)"
+    assert image.run("python3", "-c", where).stdout == "/root/lib/own_tool/__init__.py\n"
+    (project / "own_tool/__init__.py").write_text("def main():\n    print('edited')\n")
+    second = builder.build(spec(requirements="req.txt"))
+    assert second.reference.tag != first.reference.tag
+    assert pulled(second).run("own-tool").stdout == "edited\n"
+
+
+def test_wheel_of_this_machine_is_installed(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """By its path, beside packages of the index."""
+    name = make_wheel(project.parent)
+    image = pulled(builder.build(spec(packages=[f"./{name}", "six"])))
+
+    assert image.run("python3", "-c", "import parcel; print(parcel.WORD)").stdout == "delivered\n"
+
+
+def test_repository_is_installed_at_its_commit(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """With git from the system's packages; the repository is in the base image here."""
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=first"],
+    ):
+        subprocess.run(["git", *arguments], cwd=project, check=True)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--bare", str(project), str(project.parent / "own.git")],
+        check=True,
+    )
+    base = spec(name="with-repository", copy=["own.git"], commands=["mv /root/own.git /srv/"])
+    wanted = spec(
+        base_image=base,
+        packages=["own-tool @ git+file:///srv/own.git@main"],
+        apt_packages=["git"],
+    )
+    assert pulled(builder.build(wanted)).run("own-tool").stdout == "from own tool\n"
+
+
+def test_own_project_is_installed_beside_its_lock(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """With an extra and a group that the options name."""
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
+    options = {"install_project": "normal", "extras": ["tables"], "dependency_groups": ["checks"]}
+    image = pulled(builder.build(spec(requirements="lib/uv.lock", builder_options=options)))
+
+    assert image.run("own-tool").stdout == "from own tool\n"
+    assert image.run("python3", "-c", INSTALLED).stdout == "own-tool six tabulate toolz\n"
+
+
+def test_lock_that_does_not_fit_its_project_is_refused(
+    builder: BuildkitBuilder, spec: MakeSpec, project: Path
+) -> None:
+    """What was added to the project since is not left out in silence."""
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project, check=True)
+    edited = PROJECT.replace('["six"]', '["six", "humanize"]')
+    (project / "pyproject.toml").write_text(edited)
+
+    with pytest.raises(ResolutionError, match=r"uv\.lock does not fit"):
+        builder.build(spec(requirements="lib/uv.lock"))
+
+
+def test_workspace_installs_what_its_members_need(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """The root may be nothing but the workspace."""
+    root = '[tool.uv.workspace]\nmembers = ["lib"]\n'
+    (project.parent / "pyproject.toml").write_text(root)
+    subprocess.run(["uv", "lock", "--quiet"], cwd=project.parent, check=True)
+    image = pulled(builder.build(spec(requirements="uv.lock")))
+
+    assert image.run("python3", "-c", INSTALLED).stdout == "six\n"
+
+
+def test_poetry_lock_is_installed_without_poetry(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
+) -> None:
+    """Poetry reads it in the build, and is not in the image."""
+    poetry = ["uv", "tool", "run", "--quiet", "--from", "poetry>=2.1,<3", "poetry", "lock"]
+    subprocess.run(poetry, cwd=project, check=True)
+    options = {"extras": ["tables"]}
+    image = pulled(builder.build(spec(requirements="lib/poetry.lock", builder_options=options)))
+
+    assert image.run("python3", "-c", INSTALLED).stdout == "six tabulate\n"
+
+
+def test_paths_that_are_not_there_are_told_at_once(spec: MakeSpec, project: Path) -> None:
+    """Before anything is built, with what would be one."""
+    (project.parent / "plain").mkdir()
+    with pytest.raises(SpecValidationError) as caught:
+        _ = spec(packages=["./nowhere", "./plain", "./no.whl"]).tag
+
+    messages = [problem.message for problem in caught.value.problems]
+    assert len(messages) == 3
+    assert "no folder" in messages[0]
+    assert "no Python project" in messages[1]
+    assert "no file" in messages[2]
