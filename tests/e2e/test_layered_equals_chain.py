@@ -72,6 +72,11 @@ CASES: dict[str, Fields] = {
         "base_image": OLD,
         "builder_options": {"layers": {"max_layers": 1}},
     },
+    "upgrade-within-a-namespace": {
+        "packages": ["sphinxcontrib-jsmath==1.0.1", "sphinxcontrib-qthelp==2.0.0"],
+        "base_image": {"packages": ["sphinxcontrib-jsmath==1.0"]},
+        "builder_options": EACH,
+    },
     "same-again": {"packages": ["six==1.16.0"], "base_image": OLD},
     "changed-by-the-base": {
         "packages": ["tabulate==0.9.0"],
@@ -89,6 +94,8 @@ CASES: dict[str, Fields] = {
     # the system
     "apt": {"apt_packages": ["tree", "hello"]},
     "apt-and-packages": {"apt_packages": ["tree"], "packages": ["tabulate", "six"]},
+    "apt-capabilities": {"apt_packages": ["iputils-ping"], "packages": ["six"]},
+    "apt-hard-links": {"apt_packages": ["pigz"], "packages": ["six"]},
     "apt-brings-python-packages": {
         "apt_packages": ["python3-toml"],
         "packages": ["toml==0.10.2", "six==1.17.0"],
