@@ -198,9 +198,9 @@ class BuildkitBuilder:
                     was_built=False,
                     timings_s=clock.seconds,
                 )
-        from buildkit_spec.plan import refuse_unsupported
+        from buildkit_spec.plan import refuse_unlocked
 
-        refuse_unsupported(spec)
+        refuse_unlocked(spec)
         bases: dict[str, Reference] = {}
         base = spec.base_image
         if is_pushed and base is not None and not isinstance(base, str) and base.registry:
@@ -231,9 +231,9 @@ class BuildkitBuilder:
             DaemonError: No daemon, or it went away.
         """
         from buildkit_spec.job import Job
-        from buildkit_spec.plan import refuse_unsupported
+        from buildkit_spec.plan import refuse_unlocked
 
-        refuse_unsupported(spec)
+        refuse_unlocked(spec)
         with self.connect() as client:
             job = Job(client, spec, self._settings(), self.registry_for(spec).logins, {}, self._env)
             return job.plan()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildkit_spec.plan.advice import advice, as_resolution
 from buildkit_spec.plan.image_config import ImageConfig
-from buildkit_spec.plan.planner import created_time, make_plan, refuse_unsupported
+from buildkit_spec.plan.planner import created_time, make_plan, refuse_unlocked
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.served import Served, what_to_serve
 from buildkit_spec.plan.settings import EPOCH_S, Settings
@@ -28,7 +28,7 @@ __all__ = [
     "make_plan",
     "own_command",
     "plan_document",
-    "refuse_unsupported",
+    "refuse_unlocked",
     "show",
     "what_to_serve",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.plan import cuda
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.spec import ImageSpec, RequirementKind
 
 
 def refuse(problems: Sequence[Problem]) -> None:
@@ -19,23 +19,15 @@ def refuse(problems: Sequence[Problem]) -> None:
         raise SpecValidationError(problems)
 
 
-def unsupported_problems(spec: ImageSpec) -> list[Problem]:
-    """Return a problem for every field set that this release cannot honour: none is ignored."""
-    if spec.requirements and RequirementKind.of(spec.requirements) is RequirementKind.POETRY_LOCK:
-        remedy = "poetry export --output requirements.txt, and name that file"
-        return [Problem("requirements", "poetry.lock is not supported yet", remedy)]
-    return []
-
-
 def system_problems(context: Context) -> list[Problem]:
     """Return what the spec asks of the base image's system, and it does not hold."""
     spec, probe = context.spec, context.probe
     base = spec.base_image if isinstance(spec.base_image, str) else "the base image"
     problems = []
-    if spec.apt_packages and "apt-get" not in probe.tools:
+    if (spec.apt_packages or cuda.apt_packages(spec)) and "apt-get" not in probe.tools:
         problems.append(
             Problem(
-                "apt_packages",
+                "apt_packages" if spec.apt_packages else "cuda",
                 f"{base} has no apt-get ({probe.distro.strip('-') or 'unknown distribution'})",
                 "use a Debian or Ubuntu base image, or install through commands",
             )

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from buildkit_spec import llb
 from buildkit_spec.plan import lock_file
-from buildkit_spec.plan.checks import refuse, unsupported_problems
+from buildkit_spec.plan.checks import refuse
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.layout import lay_out
 from buildkit_spec.plan.probe import Probe
@@ -53,15 +53,14 @@ def make_plan(
     return Plan(plans, settings.epoch_s)
 
 
-def refuse_unsupported(spec: ImageSpec) -> None:
-    """Refuse what this release cannot honour, in the spec or in its base specs: nothing is ignored.
+def refuse_unlocked(spec: ImageSpec) -> None:
+    """Refuse a spec that may not be resolved anew, and has no lock that fits.
 
     Raises:
-        SpecValidationError: There is such a field; all of them.
+        SpecValidationError: It is one.
     """
-    members = [member for _, member in lineage(spec, {})]
-    problems = [problem for member in members for problem in unsupported_problems(member)]
-    refuse(problems + (lock_file.problems(spec) if spec.origin.is_locked else []))
+    if spec.origin.is_locked:
+        refuse(lock_file.problems(spec))
 
 
 def _plan_platform(
