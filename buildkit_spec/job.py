@@ -16,6 +16,7 @@ from buildkit_spec.client import (
     engine_exporter,
     image_exporter,
     name_certificates,
+    needed_capabilities,
 )
 from buildkit_spec.errors import ExecError, ExportError, FileChangedError, RegistryError, SolveError
 from buildkit_spec.host import uv_directory
@@ -45,6 +46,7 @@ from buildkit_spec.session import (
     SSHForward,
 )
 from buildkit_spec.spec import BuilderOptions, ImageSpec, registries_of
+from buildkit_spec.spec.output_options import caches_with_logins
 from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
@@ -133,8 +135,8 @@ class Job:
                 not take the image from a Docker Engine without the containerd image store.
             SolveError: The build failed.
             FileChangedError: A file changed during the build.
-            UnsupportedCapabilityError: A Docker Engine without the containerd image store cannot
-                make what the spec asks for; nothing was built.
+            UnsupportedCapabilityError: The daemon cannot make what the spec asks for; nothing was
+                built.
             DaemonError: The daemon went away.
         """
 
@@ -152,7 +154,7 @@ class Job:
             annotations=options.annotations,
             epoch_s=self._settings.epoch_s,
         )
-        cache_exports, attestations = _cache_entries(options.cache_to), _attestations(options)
+        cache_exports, attestations = self._caches(options.cache_to), _attestations(options)
         is_left_to_engine = not self._client.has_image_exporter()
         if is_left_to_engine:
             exporter = engine_exporter(
@@ -165,6 +167,8 @@ class Job:
         with self._session() as session:
 
             def run(gateway: Gateway) -> BuildOutput:
+                caches = [*cache_exports, *self._cache_imports()]
+                gateway.require(needed_capabilities(exporter, attestations, caches))
                 with clock.phase("plan"):
                     plan = self._plan = self._make_plan(gateway)
                 with clock.phase("build"):
@@ -255,7 +259,16 @@ class Job:
         return BuildOutput(refs, metadata)
 
     def _cache_imports(self) -> tuple[CacheEntry, ...]:
-        return _cache_entries(self._spec.builder_options.cache_from)
+        return self._caches(self._spec.builder_options.cache_from)
+
+    def _caches(self, entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:
+        found = []
+        for attrs in caches_with_logins(entries, self._env):
+            kind, ref = attrs.pop("type"), attrs.get("ref")
+            if ref and self._registries.of(Reference.parse(ref).registry).is_http:
+                attrs.setdefault("registry.insecure", "true")
+            found.append(CacheEntry(kind, attrs))
+        return tuple(found)
 
     def _entitlements(self) -> tuple[str, ...]:
         networks = {self._settings.network, self._spec.builder_options.network}
@@ -301,13 +314,6 @@ class Job:
         if not error.remedy:
             error.remedy = advice(error.source, error.log_tail)
         return error
-
-
-def _cache_entries(entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:
-    return tuple(
-        CacheEntry(entry["type"], {key: entry[key] for key in entry if key != "type"})
-        for entry in entries
-    )
 
 
 def _attestations(options: BuilderOptions) -> dict[str, str]:

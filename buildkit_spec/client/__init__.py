@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from buildkit_spec.client.client import Client
     from buildkit_spec.client.dial import Tls
     from buildkit_spec.client.engine_store import engine_exporter
-    from buildkit_spec.client.exporters import CacheEntry, Exporter, image_exporter
+    from buildkit_spec.client.exporters import (
+        CacheEntry,
+        Exporter,
+        image_exporter,
+        needed_capabilities,
+    )
     from buildkit_spec.client.find import find_address
     from buildkit_spec.client.gateway import Gateway
     from buildkit_spec.client.questions import GatewayQuestions, name_certificates
@@ -44,6 +49,7 @@ __all__ = [
     "find_address",
     "image_exporter",
     "name_certificates",
+    "needed_capabilities",
 ]
 
 _MODULES = {
@@ -67,6 +73,7 @@ _MODULES = {
     "find_address": "find",
     "image_exporter": "exporters",
     "name_certificates": "questions",
+    "needed_capabilities": "exporters",
 }
 
 

@@ -5,7 +5,7 @@ Source: ``exporter/containerimage/exptypes/keys.go``; ``client/solve.go``, ``Cac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -29,8 +29,8 @@ OCI_MEDIA_TYPES = "oci-mediatypes"
 EPOCH = "source-date-epoch"
 """Time of the image and of its history, Unix time in seconds."""
 
-ANNOTATION = "annotation."
-"""Goes before the key of an annotation of the manifest."""
+ANNOTATION = "annotation"
+"""Goes before the key of an annotation: ``annotation.key``, ``annotation-index.key``."""
 
 DIGEST = "containerimage.digest"
 """In the answer: digest of the manifest or index."""
@@ -78,7 +78,7 @@ def image_exporter(
         push: Whether to push it to their registries.
         insecure: Whether plain http is allowed for that; loopback always may.
         compression: Attributes about the compression of layers.
-        annotations: Of the manifest, by key.
+        annotations: Of the manifest, by key; or, with ``index:`` before the key, of the index.
         epoch_s: Time of the image, Unix time in seconds; by default that of the build.
     """
     attrs = {NAME: ",".join(map(str, references)), OCI_MEDIA_TYPES: "true"}
@@ -89,5 +89,34 @@ def image_exporter(
     if epoch_s is not None:
         attrs[EPOCH] = str(epoch_s)
     attrs.update(compression)
-    attrs.update({f"{ANNOTATION}{key}": value for key, value in annotations.items()})
+    for key, value in annotations.items():
+        of, colon, name = key.rpartition(":")
+        attrs[f"{ANNOTATION}-{of}.{name}" if colon else f"{ANNOTATION}.{name}"] = value
     return Exporter(IMAGE, attrs)
+
+
+def needed_capabilities(
+    exporter: Exporter,
+    frontend_attrs: Mapping[str, str] = MappingProxyType({}),
+    caches: Iterable[CacheEntry] = (),
+) -> dict[str, str]:
+    """Return what a daemon must be able to do for a build, in words, by capability.
+
+    A daemon that has not heard of one would leave the thing out and say nothing.
+
+    Args:
+        exporter: What is to become of the result.
+        frontend_attrs: The build's; attestations are asked for there.
+        caches: Where caches come from and go to.
+
+    Source: ``solver/pb/caps.go``.
+    """
+    needed = {}
+    if any(name.startswith(ANNOTATION) for name in exporter.attrs):
+        needed["exporter.image.annotations"] = "annotate images"
+    if any(name.startswith("attest:") for name in frontend_attrs):
+        needed["exporter.image.attestations"] = "attest what is in an image"
+    for entry in caches:
+        if entry.kind in {"gha", "s3", "azblob"}:
+            needed[f"cache.{entry.kind}"] = f"keep caches of type {entry.kind}"
+    return needed

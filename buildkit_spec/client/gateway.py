@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from buildkit_spec._pb import gateway as pb
 from buildkit_spec._pb import ops, rpc
@@ -48,6 +48,23 @@ class Gateway:
         answer = self._calls.call(pb.LLBBridge.Ping, pb.PingRequest())
         self.frontend_caps = decode_capabilities(answer.FrontendAPICaps)
         self.llb_caps = decode_capabilities(answer.LLBCaps)
+
+    def require(self, needed: Mapping[str, str]) -> None:
+        """Make sure that the daemon can do what the build needs.
+
+        Args:
+            needed: What that is, in words, by capability of graphs.
+
+        Raises:
+            UnsupportedCapabilityError: It cannot do one of them.
+        """
+        for capability, words in needed.items():
+            if not self.llb_caps.supports(capability):
+                raise UnsupportedCapabilityError(
+                    f"{self._address} cannot {words}: {self.llb_caps.reason(capability)}",
+                    capability=capability,
+                    remedy="update the daemon, or leave it out of builder_options",
+                )
 
     def resolve_image(
         self, reference: Reference, platform: Platform, *, log_name: str = ""

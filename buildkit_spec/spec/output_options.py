@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from buildkit_spec.spec.frozen import FrozenDict
 from buildkit_spec.spec.images import image_reference
@@ -172,6 +172,25 @@ def cache_target(value: object) -> FrozenDict[str, str]:
 
 
 cache_sources, cache_targets = list_of(cache_source), list_of(cache_target)
+
+
+def caches_with_logins(
+    entries: Iterable[Mapping[str, str]], env: Mapping[str, str]
+) -> Iterator[dict[str, str]]:
+    """Yield caches with the logins that the environment has for them.
+
+    Caches of GitHub's are left out elsewhere than on its runners, so that the same spec can be
+    built there and on a desk.
+
+    Args:
+        entries: Attributes with their ``type``.
+        env: The environment.
+    """
+    for entry in entries:
+        names = CACHE_LOGINS.get(entry["type"], {}).items()
+        logins = {name: env[variable] for name, variable in names if env.get(variable)}
+        if entry["type"] != "gha" or "token" in logins:
+            yield {**logins, **entry}
 
 
 def _attributes(value: object) -> dict[str, str]:

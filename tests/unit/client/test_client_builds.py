@@ -18,6 +18,7 @@ from buildkit_spec.client import (
     Exporter,
     Gateway,
     image_exporter,
+    needed_capabilities,
 )
 from buildkit_spec.errors import (
     ConnectionFailedError,
@@ -25,6 +26,7 @@ from buildkit_spec.errors import (
     FileChangedError,
     SolveCanceledError,
     SolveError,
+    UnsupportedCapabilityError,
 )
 from buildkit_spec.session import Session
 from buildkit_spec.values import Digest, Platform, Reference, StatusUpdate
@@ -78,6 +80,49 @@ def test_request_suits_old_and_new_daemons(daemon: FakeDaemon, client: Client) -
     assert request.Frontend == ""
     assert (result.ref, result.digest) == ("the-ref", Digest.of(b""))
     assert result.exporter_response["image.name"] == "x"
+
+
+def test_image_exporter_takes_annotations_of_manifest_and_index() -> None:
+    """The names are those of BuildKit, which passes over what it does not know."""
+    annotations = {"a.b": "1", "manifest:a.c": "2", "index:a.d": "3", "index-descriptor:e": "4"}
+    exporter = image_exporter(
+        [Reference.parse("h.io/a:1")],
+        push=False,
+        compression={"compression": "zstd"},
+        annotations=annotations,
+        epoch_s=0,
+    )
+
+    assert exporter.attrs == {
+        "name": "h.io/a:1",
+        "oci-mediatypes": "true",
+        "source-date-epoch": "0",
+        "compression": "zstd",
+        "annotation.a.b": "1",
+        "annotation-manifest.a.c": "2",
+        "annotation-index.a.d": "3",
+        "annotation-index-descriptor.e": "4",
+    }
+
+
+def test_what_the_daemon_cannot_do_is_told_before_it_builds(
+    daemon: FakeDaemon, client: Client
+) -> None:
+    """An older daemon would leave attestations, annotations and caches out and say nothing."""
+    plain = image_exporter([Reference.parse("h.io/a:1")], push=True)
+    annotated = image_exporter([Reference.parse("h.io/a:1")], push=True, annotations={"a": "b"})
+
+    assert needed_capabilities(plain, {}, [CacheEntry("registry", {"ref": "h/c"})]) == {}
+    for needed, words in (
+        (needed_capabilities(annotated), "annotate"),
+        (needed_capabilities(plain, {"attest:sbom": ""}), "attest"),
+        (needed_capabilities(plain, {}, [CacheEntry("gha")]), "type gha"),
+    ):
+        with pytest.raises(UnsupportedCapabilityError, match=words) as caught:
+            client.build(lambda gateway, needed=needed: gateway.require(needed))  # type: ignore[misc]
+        assert [caught.value.capability] == list(needed)
+        assert "builder_options" in caught.value.remedy
+    assert BRIDGE.Solve not in daemon.requests
 
 
 def test_calls_carry_the_build_id(daemon: FakeDaemon, client: Client) -> None:

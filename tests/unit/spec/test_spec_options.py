@@ -9,7 +9,7 @@ import pytest
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import BuilderOptions, ImageSpec
 from buildkit_spec.spec.options import LayerOptions
-from buildkit_spec.spec.output_options import CACHE_LOGINS, DEFAULT_SCANNER
+from buildkit_spec.spec.output_options import CACHE_LOGINS, DEFAULT_SCANNER, caches_with_logins
 
 REFERENCE = "ghcr.io/me/cache"
 FULL: dict[str, Any] = {
@@ -116,6 +116,21 @@ def test_login_of_a_cache_is_not_kept_in_a_spec(kind: str, name: str) -> None:
 
     assert CACHE_LOGINS[kind][name] in problem.remedy
     assert "hunter2" not in f"{problem}"
+
+
+def test_login_of_a_cache_comes_from_the_environment() -> None:
+    """A spec's own attributes go first; GitHub's caches are for its runners alone."""
+    options = BuilderOptions(cache_to=["type=s3,bucket=b,region=r", "type=gha,url=u", REFERENCE])
+    env = {"AWS_ACCESS_KEY_ID": "id", "AWS_SESSION_TOKEN": "", "ACTIONS_CACHE_URL": "other"}
+    s3 = {"type": "s3", "bucket": "b", "region": "r", "access_key_id": "id"}
+    registry = {"type": "registry", "ref": REFERENCE}
+
+    assert list(caches_with_logins(options.cache_to, env)) == [s3, registry]
+    assert list(caches_with_logins(options.cache_to, env | {"ACTIONS_RUNTIME_TOKEN": "t"})) == [
+        s3,
+        {"type": "gha", "url": "u", "token": "t"},
+        registry,
+    ]
 
 
 def test_forms_of_the_same_option_are_equal() -> None:
