@@ -42,6 +42,29 @@ def compile_packages(packages: dict[str, list[str]], store: str) -> list[str]:
     return made
 
 
+def forget_compiled(files: list[str]) -> set[str]:
+    """Remove what was compiled of sources that are to be replaced: no record tells of it.
+
+    Returns:
+        The folders that held it.
+    """
+    folders: set[str] = set()
+    for path in files:
+        if path.endswith(".py"):
+            compiled = importlib.util.cache_from_source(path)
+            try:
+                os.remove(compiled)
+                folders.add(os.path.dirname(compiled))
+            except OSError:
+                pass  # it was not compiled
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass  # others' are in it
+    return folders | {os.path.dirname(folder) for folder in folders}
+
+
 def _compile(sources: list[str]) -> None:
     count = os.cpu_count() or 1
     if len(sources) < _FEW or count == 1:

@@ -15,7 +15,7 @@ import sysconfig
 import time
 from typing import Any
 
-from bytecode import compile_packages
+from bytecode import compile_packages, forget_compiled
 from uv_indexes import set_indexes
 
 _NOTES = ("uv_cache.json", "uv_build.json", "REQUESTED")
@@ -29,7 +29,8 @@ def main(order: dict[str, Any]) -> int:
     names: dict[str, str] = order["packages"]
     touched: set[str] = set()
     for name in names:  # what is replaced leaves its folders changed
-        touched.update(map(os.path.dirname, files_of(name)))
+        replaced = files_of(name)
+        touched.update(map(os.path.dirname, replaced), forget_compiled(replaced))
     set_indexes(order["command"][0], "/dev/shm")
     code = subprocess.call(order["command"])
     if code:
