@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -93,15 +92,12 @@ class BuildkitBuilder:
             if config not in self._registries:
                 from buildkit_spec.registry import Logins, Registry
 
-                registry = Registry(
+                self._registries[config] = Registry(
                     Logins.load(self._env),
                     insecure_hosts=self._insecure_registries,
                     env=self._env,
                     config=config,
                 )
-                # Its connections are kept for the next question; they end with this builder.
-                weakref.finalize(self, registry.close)
-                self._registries[config] = registry
             return self._registries[config]
 
     def connect(self) -> Client:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -63,11 +63,11 @@ class EngineApi:
             connection.connect()
             with self._tracked(connection.sock):
                 connection.request("POST", path, headers=dict(headers))
-                answer = connection.getresponse()
-                for message in filter(None, map(_decode, answer)):
-                    yield message if answer.status == HTTPStatus.OK else _refusal(message)
-                if answer.status != HTTPStatus.OK:
-                    yield {"error": f"the Engine answered with status {answer.status}"}
+                with closing(connection.getresponse()) as answer:
+                    for message in filter(None, map(_decode, answer)):
+                        yield message if answer.status == HTTPStatus.OK else _refusal(message)
+                    if answer.status != HTTPStatus.OK:
+                        yield {"error": f"the Engine answered with status {answer.status}"}
         except (OSError, HTTPException) as error:
             raise self.lost(str(error) or type(error).__name__) from error
         finally:

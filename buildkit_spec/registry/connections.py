@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -50,6 +51,30 @@ class Origin:
         return cls(parts.scheme, parts.hostname, port, netloc, registry)
 
 
+class _Idle:
+    """Connections that wait for their next request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: dict[Origin, list[HTTPConnection]] = {}
+
+    def take(self, origin: Origin) -> HTTPConnection | None:
+        with self._lock:
+            idle = self._connections.get(origin)
+            return idle.pop() if idle else None
+
+    def give(self, origin: Origin, connection: HTTPConnection) -> None:
+        with self._lock:
+            self._connections.setdefault(origin, []).append(connection)
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._connections = self._connections, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
+
+
 class Connections:
     """Opens connections and keeps those that can be used again.
 
@@ -75,8 +100,9 @@ class Connections:
         self._insecure = frozenset(host.lower() for host in insecure_hosts)
         self._http = frozenset(http_hosts)
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._idle: dict[Origin, list[HTTPConnection]] = {}
+        self._idle = _Idle()
+        # For those who never close: an open socket is not to be left to the garbage collector.
+        weakref.finalize(self, self._idle.close)
 
     def is_insecure(self, netloc: str) -> bool:
         """Whether ``host[:port]`` was allowed by name to be spoken to in the clear."""
@@ -96,22 +122,15 @@ class Connections:
 
     def take(self, origin: Origin) -> HTTPConnection | None:
         """Return an idle connection, which the server may have closed meanwhile, or None."""
-        with self._lock:
-            idle = self._idle.get(origin)
-            return idle.pop() if idle else None
+        return self._idle.take(origin)
 
     def give(self, origin: Origin, connection: HTTPConnection) -> None:
         """Keep a connection whose last answer was read to its end."""
-        with self._lock:
-            self._idle.setdefault(origin, []).append(connection)
+        self._idle.give(origin, connection)
 
     def close(self) -> None:
         """Close the idle connections."""
-        with self._lock:
-            idle, self._idle = self._idle, {}
-        for connections in idle.values():
-            for connection in connections:
-                connection.close()
+        self._idle.close()
 
     def open(self, origin: Origin) -> HTTPConnection:
         """Open a connection.

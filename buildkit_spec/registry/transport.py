@@ -11,6 +11,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from http.client import (
     BadStatusLine,
@@ -292,9 +293,9 @@ class Transport:
         is_sound = False
         try:
             connection.request(request.method, path, request.body, headers)
-            response = connection.getresponse()
-            data = self._read(response, request.limit_bytes)
-            response.close()
+            # A response that ends its connection has the socket to itself.
+            with closing(connection.getresponse()) as response:
+                data = self._read(response, request.limit_bytes)
             is_sound = not response.will_close
         finally:
             if is_sound:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -298,6 +300,47 @@ def test_connection_that_died_while_idle_is_replaced(tmp_path: Path) -> None:
             assert client.exists(reference) is True
 
     assert len({asked.port for asked in server.asked}) == 3
+
+
+@contextmanager
+def no_socket_is_left() -> Iterator[None]:
+    """See that the garbage collector finds no open socket of what the block leaves behind."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        yield
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
+
+
+def test_client_that_nobody_closes_leaves_no_open_connection() -> None:
+    """Its idle connections end with it, also when both are parts of a cycle."""
+    with odd_server(lambda _: THERE) as server, no_socket_is_left():
+        client = Registry(Logins(), env={})
+        assert client.exists(Reference.parse(f"{server.host}/team/app:1")) is True
+        cycle = [client]
+        cycle.append(cycle)  # type: ignore[arg-type]
+        del client, cycle
+
+
+@pytest.mark.parametrize("headers", [{}, {"Connection": "close"}])
+def test_answer_that_is_given_up_leaves_no_open_connection(headers: dict[str, str]) -> None:
+    """What is too large is not read to its end; its connection ends at once all the same."""
+    large = Reply(200, {"Content-Type": MANIFEST_TYPE, **headers}, b" " * (5 << 20))
+
+    def ask(client: Registry, reference: Reference) -> None:
+        try:
+            client.exists(reference)
+        except RegistryError as error:
+            kept = error  # with its frames, which hold it: a cycle
+            assert "larger than" in kept.message
+
+    with (
+        odd_server(lambda asked: Reply(405) if asked.method == "HEAD" else large) as server,
+        no_socket_is_left(),
+        Registry(Logins(), env={}, retry_delays_s=()) as client,
+    ):
+        ask(client, Reference.parse(f"{server.host}/team/app:1"))
 
 
 def test_words_of_the_registry_are_shown_without_control_characters(tmp_path: Path) -> None:
