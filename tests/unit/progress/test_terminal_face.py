@@ -197,10 +197,18 @@ def test_a_frame_always_fits_its_screen(many, width, height, builds):
     screen.close()
 
 
+def open_terminal():
+    """Return both ends of a pseudo-terminal. Where a bare machine has none, say what is missing."""
+    try:
+        return os.openpty()
+    except OSError as error:
+        pytest.fail(f"no pseudo-terminal ({error.strerror}): mount -t devpts devpts /dev/pts")
+
+
 @pytest.fixture(name="terminal")
 def _terminal():
     """A pseudo-terminal of 50 by 10: its stream, and what was shown on it so far."""
-    controller, device = os.openpty()
+    controller, device = open_terminal()
     fcntl.ioctl(device, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 50, 0, 0))
     shown = bytearray()
 
@@ -247,7 +255,7 @@ def test_a_real_terminal_shows_a_recorded_build(terminal):
 
 def test_a_terminal_that_hangs_up_does_not_end_a_build():
     """A closed window is a stream that broke."""
-    controller, device = os.openpty()
+    controller, device = open_terminal()
     stream = os.fdopen(device, "w", encoding="utf-8")
     with open_display("tty", stream) as display:
         build = display.for_build("")
