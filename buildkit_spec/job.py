@@ -17,6 +17,7 @@ from buildkit_spec.client import (
     image_exporter,
     name_certificates,
     needed_capabilities,
+    refuse_deadly,
 )
 from buildkit_spec.errors import ExecError, ExportError, FileChangedError, RegistryError, SolveError
 from buildkit_spec.host import uv_directory
@@ -164,6 +165,8 @@ class Job:
                 frontend_attrs=attestations,
                 cache_exports=cache_exports,
             )
+        elif self._client.is_docker_engine:
+            refuse_deadly(exporter, self._client.address)
         with self._session() as session:
 
             def run(gateway: Gateway) -> BuildOutput:

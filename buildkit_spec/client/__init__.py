@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from buildkit_spec.client.capabilities import Capabilities
     from buildkit_spec.client.client import Client
     from buildkit_spec.client.dial import Tls
-    from buildkit_spec.client.engine_store import engine_exporter
+    from buildkit_spec.client.engine_store import engine_exporter, refuse_deadly
     from buildkit_spec.client.exporters import (
         CacheEntry,
         Exporter,
@@ -50,6 +50,7 @@ __all__ = [
     "image_exporter",
     "name_certificates",
     "needed_capabilities",
+    "refuse_deadly",
 ]
 
 _MODULES = {
@@ -74,6 +75,7 @@ _MODULES = {
     "image_exporter": "exporters",
     "name_certificates": "questions",
     "needed_capabilities": "exporters",
+    "refuse_deadly": "engine_store",
 }
 
 

@@ -110,6 +110,11 @@ class Client:
         answer = self._call(pb.Control.ListWorkers, pb.ListWorkersRequest(), self._timeout_s)
         return tuple(map(decode_worker, answer.record))
 
+    @property
+    def is_docker_engine(self) -> bool:
+        """Whether the daemon is the BuildKit inside a Docker Engine."""
+        return self._engine is not None
+
     def has_image_exporter(self) -> bool:
         """Whether the daemon makes images that it can push itself.
 

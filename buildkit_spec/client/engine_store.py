@@ -14,6 +14,9 @@ MOBY = "moby"
 COMPRESSION, GZIP = "compression", "gzip"
 """Attribute of the image exporter, and what the Engine's own push makes of every layer."""
 
+ESTARGZ = "estargz"
+"""Value of that attribute."""
+
 STORE = "containerd-snapshotter"
 """The Engine's feature that such an Engine has not, as its ``daemon.json`` spells it."""
 
@@ -21,6 +24,29 @@ STORE_REMEDY = (
     f'turn its store on, {{"features": {{"{STORE}": true}}}} in its daemon.json (Engine 20.10 has'
     " none), or build on a buildkitd"
 )
+
+
+def refuse_deadly(exporter: Exporter, address: Address) -> None:
+    """Refuse what ends some Docker Engines, with all containers and builds on them.
+
+    No daemon tells whether it is one of those that panic on estargz: they are built with Go 1.27
+    or later. A buildkitd of its own takes nothing but builds with it.
+
+    Args:
+        exporter: What is to become of the result.
+        address: The Engine's, for messages.
+
+    Raises:
+        UnsupportedCapabilityError: The layers are to be estargz.
+
+    Source: https://github.com/containerd/stargz-snapshotter/issues/2330
+    """
+    if exporter.attrs.get(COMPRESSION) == ESTARGZ:
+        raise UnsupportedCapabilityError(
+            f"the Docker Engine at {address} is not asked for {ESTARGZ}: some Engines crash on it",
+            capability=ESTARGZ,
+            remedy="build on a buildkitd, or write compression: zstd",
+        )
 
 
 def engine_exporter(

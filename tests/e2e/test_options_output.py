@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 import uuid
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
+from buildkit_spec.errors import UnsupportedCapabilityError
 from buildkit_spec.values import Reference
 
 ACCEPT = ", ".join(f"application/vnd.oci.image.{kind}.v1+json" for kind in ("index", "manifest"))
@@ -51,6 +53,12 @@ def attested(result: BuildResult) -> list[dict[str, Any]]:
     return found
 
 
+def forget(builder: BuildkitBuilder, mark: str) -> None:
+    """Make the daemon forget the steps whose command holds a mark, and no others."""
+    with builder.connect() as client:
+        assert list(client.prune([f"description~={mark}"], all=True))
+
+
 def unique(spec: MakeSpec, **options: Any) -> ImageSpec:
     """A spec with one layer that no other build has."""
     return spec(commands=[f"echo {uuid.uuid4()} > /made"], builder_options=options)
@@ -73,11 +81,56 @@ def test_layers_are_compressed_as_asked(
     assert manifest(result)["layers"][-1]["mediaType"] == media_type
 
 
+def test_compression_of_the_base_image_is_kept_unless_forced(
+    builder: BuildkitBuilder, spec: MakeSpec
+) -> None:
+    """Forced, its layers are made anew."""
+    zstd = {"compression": "zstd", "compression_level": 19}
+    kept = manifest(builder.build(unique(spec, **zstd)))["layers"]
+    forced = manifest(builder.build(unique(spec, **zstd, force_compression=True)))["layers"]
+
+    assert [one["mediaType"].rpartition("+")[2] for one in kept] == ["gzip", "zstd"]
+    assert [one["mediaType"].rpartition("+")[2] for one in forced] == ["zstd", "zstd"]
+
+
+def test_levels_make_layers_of_other_sizes(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """Level 0 of gzip stores. A layer that the daemon has of another level is taken as it is."""
+    sizes = []
+    for options in ({"compression_level": 0}, {"compression_level": 1}, {"compression_level": 9}):
+        command = f"seq 100000 > /made # {uuid.uuid4()}"
+        result = builder.build(spec(commands=[command], builder_options=options))
+        sizes.append(manifest(result)["layers"][-1]["size"])
+
+    stored, fast, best = sizes
+    assert stored > 588_895  # what seq writes
+    assert stored / 2 > fast > best
+
+
+def test_estargz_is_not_asked_of_an_engine(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """Nothing is built: some Engines end when they are asked."""
+    with pytest.raises(UnsupportedCapabilityError, match="estargz") as caught:
+        builder.build(unique(spec, compression="estargz"))
+
+    assert "zstd" in caught.value.remedy
+
+
 def test_annotations_are_in_the_manifest(builder: BuildkitBuilder, spec: MakeSpec) -> None:
     """They are not labels: the config has none of them."""
     result = builder.build(unique(spec, annotations={"org.example.team": "data"}))
 
     assert manifest(result)["annotations"] == {"org.example.team": "data"}
+
+
+def test_annotations_of_the_index_are_there(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """The manifest in it has its own."""
+    result = builder.build(
+        unique(spec, annotations={"index:org.a": "index", "org.b": "image"}, provenance="min")
+    )
+    index = manifest(result)
+    image = fetched(result.reference, f"manifests/{index['manifests'][0]['digest']}")
+
+    assert index["annotations"] == {"org.a": "index"}
+    assert image["annotations"] == {"org.b": "image"}
 
 
 def test_nothing_is_attested_unless_asked(builder: BuildkitBuilder, spec: MakeSpec) -> None:
@@ -88,14 +141,23 @@ def test_nothing_is_attested_unless_asked(builder: BuildkitBuilder, spec: MakeSp
 def test_provenance_names_the_base_image(
     builder: BuildkitBuilder, spec: MakeSpec, base_image: str
 ) -> None:
-    """An SLSA statement stands beside the image."""
+    """An SLSA statement stands beside the image, in the form that the daemon writes."""
     result = builder.build(unique(spec, provenance="max"))
 
     (statement,) = attested(result)
-    assert statement["predicateType"].startswith("https://slsa.dev/provenance/")
+    told = statement["predicate"]
+    if statement["predicateType"] == "https://slsa.dev/provenance/v1":
+        told = told["buildDefinition"]
+    else:
+        assert statement["predicateType"] == "https://slsa.dev/provenance/v0.2"
+    assert "buildkit" in told["buildType"]
+    (base,) = told.get("materials") or told["resolvedDependencies"]
     digest = builder.registry.digest(Reference.parse(base_image))
     assert digest is not None
-    assert digest.hex in json.dumps(statement)
+    assert base["digest"] == {"sha256": digest.hex}
+    assert base["uri"].startswith("pkg:docker/")
+    subjects = {subject["digest"]["sha256"] for subject in statement["subject"]}
+    assert subjects == {manifest(result)["manifests"][0]["digest"].removeprefix("sha256:")}
 
 
 def test_sbom_is_made_by_the_scanner_named(
@@ -113,14 +175,33 @@ def test_sbom_is_made_by_the_scanner_named(
 def test_cache_in_the_registry_is_written_and_read(
     builder: BuildkitBuilder, spec: MakeSpec, registry: str
 ) -> None:
-    """Whoever names it gets the steps that somebody else built."""
-    place = f"{registry}/caches/{uuid.uuid4().hex}:main"
-    wanted = unique(spec, cache_to=[f"type=registry,ref={place},mode=max"])
-    builder.build(wanted)
-    reads = wanted.with_builder_options({"cache_to": [], "cache_from": [place]})
+    """Whoever names it gets the steps that somebody else built; without it they run."""
+    mark = uuid.uuid4().hex
+    place = f"{registry}/caches/{mark}:main"
+    plain = spec(commands=[f"echo {mark} > /made"])
+    writes = plain.with_builder_options({"cache_to": [f"type=registry,ref={place},mode=max"]})
+    builder.build(writes)
+
+    forget(builder, mark)
+    runs = builder.build(plain, force=True)
+    forget(builder, mark)
+    reads = builder.build(plain.with_builder_options({"cache_from": [place]}), force=True)
 
     assert fetched(Reference.parse(place), "manifests/main")["schemaVersion"] == 2
-    assert all(step.is_cached for step in builder.build(reads, force=True).steps)
+    assert [step.is_cached for step in runs.steps] == [False]
+    assert [step.is_cached for step in reads.steps] == [True]
+
+
+def test_cache_in_an_image_is_found_by_its_name(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """An inline cache needs no place of its own."""
+    mark = uuid.uuid4().hex
+    plain = spec(commands=[f"echo {mark} > /made"])
+    builder.build(plain.with_builder_options({"cache_to": ["type=inline"]}))
+    forget(builder, mark)
+    cache = {"cache_from": [plain.image_name()]}
+    reads = builder.build(plain.with_builder_options(cache), force=True)
+
+    assert [step.is_cached for step in reads.steps] == [True]
 
 
 def test_cache_that_is_not_there_does_no_harm(
@@ -146,16 +227,25 @@ def test_folder_of_a_cache_mount_is_found_as_it_was_left(
 
 
 def test_further_certificates_are_trusted_by_steps(
-    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+    buildkit_host: str, spec: MakeSpec, pulled: Pulled, tmp_path: Path
 ) -> None:
-    """They come behind the machine's own, for the build alone."""
-    (tmp_path / "own.pem").write_text("# a certificate of the company\n")
-    options = {"ca_bundle": str(tmp_path / "own.pem")}
-    wanted = spec(commands=['tail -1 "$SSL_CERT_FILE" > /last'])
-    image = pulled(builder.build(wanted.with_builder_options(options)))
+    """They come behind the machine's own, for the build alone; other ones run nothing again."""
+    machine = tmp_path / "machine.pem"
+    machine.write_text("# of the machine\n")
+    own = tmp_path / "own.pem"
+    own.write_text("# of the company\n")
+    wanted = spec(
+        commands=[f'cp "$SSL_CERT_FILE" /seen # {uuid.uuid4()}'],
+        builder_options={"ca_bundle": str(own)},
+    )
+    builder = BuildkitBuilder(buildkit_host, env={**os.environ, "SSL_CERT_FILE": str(machine)})
+    image = pulled(builder.build(wanted))
+    own.write_text("# of another company\n")
+    again = builder.build(wanted, force=True)
 
-    assert image.path("/last").read_text() == "# a certificate of the company\n"
+    assert image.path("/seen").read_text() == "# of the machine\n\n# of the company\n"
     assert "SSL_CERT_FILE" not in image.env
+    assert [step.is_cached for step in again.steps] == [True]
 
 
 def test_environment_of_the_build_is_not_the_image_s(

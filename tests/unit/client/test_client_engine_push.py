@@ -12,7 +12,14 @@ import pytest
 from fake_daemon import FakeDaemon
 from fake_engine import FakeEngine, Request
 
-from buildkit_spec.client import CacheEntry, Client, Exporter, engine_exporter, image_exporter
+from buildkit_spec.client import (
+    CacheEntry,
+    Client,
+    Exporter,
+    engine_exporter,
+    image_exporter,
+    refuse_deadly,
+)
 from buildkit_spec.client.engine_api import EngineApi
 from buildkit_spec.client.engine_push import push_image
 from buildkit_spec.errors import (
@@ -279,6 +286,20 @@ def test_engine_exporter_keeps_the_names(engine: FakeEngine) -> None:
     made = engine_exporter(image, engine.address)
 
     assert made == Exporter("moby", {"name": str(IMAGE)})
+
+
+def test_engine_is_not_asked_for_what_ends_it(engine: FakeEngine) -> None:
+    """Estargz makes some Engines panic, and with them everybody's containers end."""
+    for kind in ("gzip", "zstd", "uncompressed"):
+        refuse_deadly(
+            image_exporter([IMAGE], push=True, compression={"compression": kind}), engine.address
+        )
+    with pytest.raises(UnsupportedCapabilityError, match="estargz") as caught:
+        refuse_deadly(
+            image_exporter([IMAGE], push=True, compression={"compression": "estargz"}),
+            engine.address,
+        )
+    assert "buildkitd" in caught.value.remedy
 
 
 def test_engine_exporter_refuses_all_at_once_what_an_engine_cannot_make(
