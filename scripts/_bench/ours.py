@@ -43,7 +43,8 @@ def build(files: Sequence[Path], log: Path) -> Built:
         seconds = time.perf_counter() - started
     text = log.read_text("utf-8", "replace")
     if done.returncode:
-        raise SystemExit(f"our build failed\n{text[-4000:]}")
+        told = [line for line in text.splitlines() if not line.startswith("{")]
+        raise SystemExit("\n".join(["our build failed", *told[-40:]]))
     return Built(seconds, tuple(done.stdout.decode().split()), text)
 
 
