@@ -91,9 +91,7 @@ def pull(reference: str, target: Path) -> PulledImage:
         linux = [m for m in manifest["manifests"] if m["platform"]["architecture"] == "amd64"]
         manifest = json.loads(get(f"{base}/manifests/{linux[0]['digest']}", ACCEPT))
     config = json.loads(get(f"{base}/blobs/{manifest['config']['digest']}"))
-    layers = tuple(
-        unpacked(get(f"{base}/blobs/{layer['digest']}")) for layer in manifest["layers"]
-    )
+    layers = tuple(unpacked(get(f"{base}/blobs/{layer['digest']}")) for layer in manifest["layers"])
     target.mkdir(parents=True)
     for layer in layers:
         _apply(layer, target)
