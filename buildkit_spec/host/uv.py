@@ -110,7 +110,12 @@ def _download(version: str, architecture: str, target: Path) -> Path:
     said = ""
     for program in programs:
         done = subprocess.run(  # noqa: S603 - our own words
-            [*program, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+            [*program, *arguments],
+            env={**os.environ, "HOME": str(home_directory())},  # pip fails where it finds none
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
         )
         wheels = sorted(target.glob("uv-*.whl"))
         if done.returncode == 0 and wheels:

@@ -17,12 +17,13 @@ _OUTPUT_DIR = f"{RUN_DIR}/exported"
 _RESULT = "/requirements.txt"
 _HAS_PROJECT = re.compile(rb"^\[project\]", re.MULTILINE)
 
-# Whether the lock is up to date is asked without the index: it answers for the whole of it only
-# where that is not needed. Other answers than "needs to be updated" say nothing of that.
+# Whether the lock is up to date is asked without the index first, which may be slow; with it where
+# that says nothing, as of a package never seen here. An index that does not answer says nothing too.
 _UV_SCRIPT = """set -e
 project=$1; output=$2; shift 2
-stale=$(env -u UV_CONFIG_FILE "$0" lock --check --offline --project "$project" 2>&1 || true)
-case "$stale" in *"needs to be updated"*)
+check() { env -u UV_CONFIG_FILE "$uv" lock --check --project "$project" "$@" 2>&1; }
+uv=$0
+said=$(check --offline) || said=$said$(check) || case "$said" in *"needs to be updated"*)
   echo "uv.lock does not fit its pyproject.toml any more" >&2; exit 1;;
 esac
 "$0" export --quiet --frozen --no-header --no-annotate --no-emit-workspace \\

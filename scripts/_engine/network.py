@@ -7,6 +7,7 @@ starts would rewrite the first one's rules. Three rules naming our bridge do the
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ipaddress
 import json
 import os
@@ -109,7 +110,12 @@ def _create_bridge(layout: Layout) -> str:
         run(["ip", "link", "del", layout.bridge])
     subnet = _free_subnet()
     gateway = next(subnet.hosts())
-    run(["ip", "link", "add", layout.bridge, "mtu", str(mtu()), "type", "bridge"])
+    # Without an address of its own a bridge takes its ports' lowest: it changes as steps come and
+    # go, and what the others send to the old one is lost until they ask again.
+    number = hashlib.sha256(layout.bridge.encode()).hexdigest()
+    mac = ":".join(["02", *(number[at : at + 2] for at in range(0, 10, 2))])
+    options = ["address", mac, "mtu", str(mtu()), "type", "bridge"]
+    run(["ip", "link", "add", layout.bridge, *options])
     run(["ip", "addr", "add", f"{gateway}/{subnet.prefixlen}", "dev", layout.bridge])
     run(["ip", "link", "set", layout.bridge, "up"])
     try:
