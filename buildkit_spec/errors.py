@@ -28,7 +28,7 @@
     │  ├─ RegistryAuthError              401, 403: wrong or missing login
     │  ├─ RegistryUnavailableError       429, 5xx, refused, timeout: cannot tell
     │  └─ ImageNotFoundError             surely absent
-    └─ SolveError                        .code .vertex .source .log_tail
+    └─ SolveError                        .code .vertex .source .platform .log_tail
        ├─ ExecError                      .command .exit_code
        ├─ ExportError                    .reference
        └─ SolveCanceledError
@@ -344,6 +344,7 @@ class SolveError(BuildkitSpecError):
         vertex: Name of the step that failed, or empty.
         vertex_digest: Its digest, or empty.
         source: What in the spec the step comes from, or empty.
+        platform: Of an image for several platforms the one that failed, or empty.
         log_tail: The step's last log lines.
     """
 
@@ -362,6 +363,7 @@ class SolveError(BuildkitSpecError):
         self.vertex = vertex
         self.vertex_digest = ""
         self.source = source
+        self.platform = ""
         self.log_tail = tuple(log_tail)
 
 

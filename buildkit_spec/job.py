@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from buildkit_spec.client import (
     BuildOutput,
@@ -13,14 +14,23 @@ from buildkit_spec.client import (
     Client,
     Gateway,
     GatewayQuestions,
+    Ref,
     engine_exporter,
     image_exporter,
     name_certificates,
     needed_capabilities,
     refuse_deadly,
 )
-from buildkit_spec.errors import ExecError, ExportError, FileChangedError, RegistryError, SolveError
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    ExecError,
+    ExportError,
+    FileChangedError,
+    RegistryError,
+    SolveError,
+)
 from buildkit_spec.host import uv_directory
+from buildkit_spec.parallel import in_parallel
 from buildkit_spec.plan import (
     Plan,
     Served,
@@ -53,6 +63,7 @@ from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
     Digest,
+    Platform,
     Reference,
     StatusCallback,
     StatusUpdate,
@@ -62,6 +73,8 @@ from buildkit_spec.values.user import home_directory
 
 CONFIG_KEY = "containerimage.config"
 """Result metadata: the image config. Source: ``exporter/containerimage/exptypes/types.go``."""
+
+Made = TypeVar("Made")
 
 
 class Job:
@@ -245,20 +258,44 @@ class Job:
             self._settings,
             self._platforms,
             self._bases,
+            for_each=self._for_each,
         )
+
+    def _for_each(
+        self, make: Callable[[Platform], Made], platforms: Sequence[Platform]
+    ) -> list[Made]:
+        """Make something for every platform at once; of several, an error says which failed."""
+
+        def made(platform: Platform) -> Made:
+            try:
+                return make(platform)
+            except SolveError as error:
+                error.platform = str(platform)  # put into words when it is explained
+                raise
+            except BuildkitSpecError as error:
+                _name_platform(error, str(platform))
+                raise
+
+        return in_parallel(made if len(platforms) > 1 else make, platforms)
 
     def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
         created = created_time(plan.epoch_s)
-        refs = {}
-        metadata = {}
-        for one in plan.platforms:
+        plans = {one.platform: one for one in plan.platforms}
+
+        def solve(platform: Platform) -> Ref:
             # Two builds at once must not share each other's files.
-            definition = one.state.marshal(platform=one.platform, local_unique_id=session_id)
-            refs[one.platform] = gateway.solve(
-                definition, evaluate=True, cache_imports=self._cache_imports()
+            definition = plans[platform].state.marshal(
+                platform=platform, local_unique_id=session_id
             )
-            key = CONFIG_KEY if len(plan.platforms) == 1 else f"{CONFIG_KEY}/{one.platform}"
-            metadata[key] = one.config.to_json(one.platform, created=created)
+            return gateway.solve(definition, evaluate=True, cache_imports=self._cache_imports())
+
+        refs = dict(zip(plans, self._for_each(solve, tuple(plans)), strict=True))
+        metadata = {
+            CONFIG_KEY if len(plans) == 1 else f"{CONFIG_KEY}/{platform}": one.config.to_json(
+                platform, created=created
+            )
+            for platform, one in plans.items()
+        }
         return BuildOutput(refs, metadata)
 
     def _cache_imports(self) -> tuple[CacheEntry, ...]:
@@ -307,6 +344,7 @@ class Job:
         return shared
 
     def _explained(self, error: SolveError) -> SolveError:
+        platform = error.platform
         error = as_resolution(error)
         plan, vertex = self._plan, error.vertex
         error.source = plan.field_of(vertex) if plan else error.source or field_of_question(vertex)
@@ -316,7 +354,15 @@ class Job:
             name_certificates(error, self._registries, error.reference.partition("/")[0])
         if not error.remedy:
             error.remedy = advice(error.source, error.log_tail)
+        if platform:
+            error.platform = platform
+            _name_platform(error, platform)
         return error
+
+
+def _name_platform(error: BuildkitSpecError, platform: str) -> None:
+    if platform not in error.message:
+        error.message = f"{platform}: {error.message}"
 
 
 def _attestations(options: BuilderOptions) -> dict[str, str]:

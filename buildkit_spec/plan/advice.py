@@ -74,8 +74,14 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "the base image has no shell, which packages and commands need: name another in base_image",
     ),
     (
+        # The step's own shell; a runc of before 1.1 does not name it.
+        r"exec (?:/bin/sh|user process caused): exec format error",
+        "the builder cannot run programs for this platform: install QEMU's binfmt handlers on its"
+        " machine (Debian: apt-get install qemu-user-static), or use a builder of the platform",
+    ),
+    (
         r"exec format error",
-        "the builder cannot run programs for this platform: install QEMU's binfmt handlers there",
+        "a program of another platform was run, or a script without its #! line",
     ),
     (
         r"(?:sh|bash): \d*:? ?(?P<what>[\w./-]+): (?:command )?not found",

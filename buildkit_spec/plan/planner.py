@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from types import MappingProxyType
+from typing import Protocol
 
 from buildkit_spec import llb
 from buildkit_spec.plan import lock_file
@@ -22,12 +23,22 @@ from buildkit_spec.spec import ImageSpec
 from buildkit_spec.values import Platform, Reference
 
 
+class ForEach(Protocol):
+    """Calls a function with every platform, one after the other or at once."""
+
+    def __call__(
+        self, make: Callable[[Platform], PlatformPlan], platforms: Sequence[Platform], /
+    ) -> Iterable[PlatformPlan]:
+        """Return what it makes of them, in their order."""
+
+
 def make_plan(
     spec: ImageSpec,
     questions: Questions,
     settings: Settings,
     platforms: Sequence[Platform],
     bases: Mapping[str, Reference] = MappingProxyType({}),
+    for_each: ForEach = map,
 ) -> Plan:
     """Lay out the graph of a spec.
 
@@ -39,6 +50,7 @@ def make_plan(
         settings: The builder's side.
         platforms: What to build for, at least one.
         bases: Base images that were built before, by the image name of their spec.
+        for_each: How the platforms are gone through.
 
     Raises:
         SpecValidationError: The spec asks for what its base image cannot give; all of it at once.
@@ -46,11 +58,12 @@ def make_plan(
         SolveError: The base image cannot be asked.
     """
     chain = lineage(spec, bases)
-    plans = tuple(
-        _plan_platform(chain, questions, settings, platform, bases, is_only=len(platforms) == 1)
-        for platform in platforms
-    )
-    return Plan(plans, settings.epoch_s)
+    is_only = len(platforms) == 1
+
+    def make(platform: Platform) -> PlatformPlan:
+        return _plan_platform(chain, questions, settings, platform, bases, is_only=is_only)
+
+    return Plan(tuple(for_each(make, platforms)), settings.epoch_s)
 
 
 def refuse_unlocked(spec: ImageSpec) -> None:

@@ -165,15 +165,18 @@ def push_image(
     *,
     platform: str = "linux/amd64",
     labels: Mapping[str, str] | None = None,
+    layer: bytes = b"",
 ) -> str:
-    """Push an image without layers and return its digest."""
+    """Push an image without layers, or with one that is a tar archive; return its digest."""
     os_name, architecture, *_ = platform.split("/")
+    layers = [layer] if layer else []
+    digests = [_push_blob(registry, repository, one) for one in layers]
     config = json.dumps(
         {
             "os": os_name,
             "architecture": architecture,
             "config": {"Labels": dict(labels or {}), "Env": ["A=b"]},
-            "rootfs": {"type": "layers", "diff_ids": []},
+            "rootfs": {"type": "layers", "diff_ids": digests},
         }
     ).encode()
     manifest = {
@@ -184,7 +187,14 @@ def push_image(
             "digest": _push_blob(registry, repository, config),
             "size": len(config),
         },
-        "layers": [],
+        "layers": [
+            {
+                "mediaType": "application/vnd.oci.image.layer.v1.tar",
+                "digest": digest,
+                "size": len(one),
+            }
+            for digest, one in zip(digests, layers, strict=True)
+        ],
     }
     return put_manifest(registry, repository, tag, manifest)
 

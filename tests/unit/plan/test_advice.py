@@ -19,6 +19,8 @@ from buildkit_spec.plan import advice
         ("Failed to fetch: http://localhost:1/six\ncause: Connection refused", "the step itself"),
         ('exec: "/bin/sh": stat /bin/sh: no such file or directory', "has no shell"),
         ("exec /bin/sh: exec format error", "QEMU"),
+        ("standard_init_linux.go:228: exec user process caused: exec format error", "QEMU"),
+        ("/bin/sh: 1: ./tool: Exec format error", "its #! line"),
         ("  × No solution found when resolving dependencies:", "do not go together"),
         ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
         ("Temporary failure resolving 'mirror.test'", "network: host"),
