@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from buildkit_spec import llb
+from buildkit_spec.plan import inside
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.steps import Context, run
@@ -21,8 +22,7 @@ _SCRIPT = f"""set -e
 : > {HOME}/conda-meta/history
 if [ -x {INTERPRETER} ]; then
   find {HOME} -name '*.pyc' -delete
-  {INTERPRETER} -m compileall -q -f -j 0 --invalidation-mode unchecked-hash \\
-    {HOME}/lib/python3* >/dev/null 2>&1 || true
+  {INTERPRETER} {inside.COMPILE} {HOME}/lib
 fi
 """
 
@@ -52,8 +52,13 @@ def install(context: Context, state: llb.State, *, python_version: str = "") -> 
         state,
         ["/bin/sh", "-c", _SCRIPT, _PROGRAM, *arguments, *packages],
         name=context.name("conda", f"install {' '.join(packages)}"),
-        env={"CONDA_PKGS_DIRS": _CACHE_DIR, "MAMBA_ROOT_PREFIX": "/dev/shm/mamba"},  # noqa: S108
+        env={
+            "CONDA_PKGS_DIRS": _CACHE_DIR,
+            "MAMBA_ROOT_PREFIX": "/dev/shm/mamba",  # noqa: S108 - in the step
+            "PYTHONHASHSEED": "0",
+        },
         mounts=[
+            inside.compiler(context.name("conda", "write what compiles")),
             llb.Bind(_PROGRAM, source=image, selector="/usr/bin/micromamba", readonly=True),
             llb.CacheMount(
                 _CACHE_DIR,

@@ -18,7 +18,7 @@ _RESULT = "/requirements.txt"
 _HAS_PROJECT = re.compile(rb"^\[project\]", re.MULTILINE)
 
 # Whether the lock is up to date is asked without the index first, which may be slow; with it where
-# that says nothing, as of a package never seen here. An index that does not answer says nothing too.
+# that says nothing, as of a package never seen here. An index that is silent says nothing too.
 _UV_SCRIPT = """set -e
 project=$1; output=$2; shift 2
 check() { env -u UV_CONFIG_FILE "$uv" lock --check --project "$project" "$@" 2>&1; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildkit_spec import llb
-from buildkit_spec.plan import uv
+from buildkit_spec.plan import inside, uv
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.steps import Context, run
@@ -14,15 +14,14 @@ INTERPRETER = f"{_HOME}/bin/python3"
 _CACHE_DIR = f"{RUN_DIR}/python-cache"
 
 # uv's folder names the exact version and platform; the link beside it does not.
-_SCRIPT = """set -e
+_SCRIPT = f"""set -e
 "$0" python install --no-bin --install-dir /opt/python-versions "$1"
 rm -rf /opt/python-versions/.temp /opt/python-versions/.lock /opt/python-versions/.gitignore
 for home in /opt/python-versions/*; do
   if [ -x "$home/bin/python3" ] && [ ! -L "$home" ]; then ln -s "$home" /opt/python; fi
 done
 find /opt/python-versions -name '*.pyc' -delete
-/opt/python/bin/python3 -B -m compileall -q -j 0 --invalidation-mode unchecked-hash \\
-  /opt/python/lib/python3* >/dev/null 2>&1 || true
+/opt/python/bin/python3 {inside.COMPILE} /opt/python/lib
 /opt/python/bin/python3 -B -c ''
 """
 
@@ -39,7 +38,12 @@ def install(context: Context, state: llb.State, version: str) -> llb.State:
     """
     config = context.spec.builder_config
     program, mounts = uv.mount(config, context.platform)
-    env = {**uv.ENV, "UV_PYTHON_DOWNLOADS": "manual", "UV_PYTHON_CACHE_DIR": _CACHE_DIR}
+    env = {
+        **uv.ENV,
+        "PYTHONHASHSEED": "0",
+        "UV_PYTHON_DOWNLOADS": "manual",
+        "UV_PYTHON_CACHE_DIR": _CACHE_DIR,
+    }
     if config.python_mirror:
         env["UV_PYTHON_INSTALL_MIRROR"] = config.python_mirror
     if config.python_downloads:
@@ -53,6 +57,7 @@ def install(context: Context, state: llb.State, version: str) -> llb.State:
         mounts=[
             *mounts,
             *uv.working_mounts(context),
+            inside.compiler(context.name("interpreter", "write what compiles")),
             llb.CacheMount(_CACHE_DIR, id="buildkit-spec-python"),
             llb.Tmpfs("/tmp"),  # noqa: S108 - in the step
         ],

@@ -8,6 +8,10 @@ from functools import cache
 from importlib.resources import files
 
 from buildkit_spec import llb
+from buildkit_spec.plan.settings import RUN_DIR
+
+COMPILE = f"-S -s -B -W ignore {RUN_DIR}/compile/bytecode.py"
+"""An interpreter's arguments, before a folder: compile what is below it. Wants `compiler`."""
 
 _IMPORTED = {"lock.py": ("uv_indexes.py",), "install.py": ("bytecode.py", "uv_indexes.py")}
 
@@ -27,6 +31,14 @@ def program_files(name: str, order: Mapping[str, object]) -> tuple[llb.FileActio
         *(llb.mkfile(f"/{one}", _text(one), mode=0o644) for one in (name, *_IMPORTED[name])),
         llb.mkfile(f"/{ORDER}", text, mode=0o644),
     )
+
+
+def compiler(name: str) -> llb.Bind:
+    """Return the mount that `COMPILE` needs; *name* is shown for it."""
+    program = llb.scratch().file(
+        llb.mkfile("/bytecode.py", _text("bytecode.py"), mode=0o644), name=name
+    )
+    return llb.Bind(f"{RUN_DIR}/compile", source=program, readonly=True)
 
 
 def command(interpreter: str, directory: str, name: str) -> list[str]:

@@ -3,20 +3,25 @@
 Compiled files hold a hash nobody checks in place of a time stamp, so they are the same whenever
 they are made. Those of a wheel depend on the wheel, the interpreter and the place alone, so the
 builder keeps them: compiling takes longer than all the rest of an installation.
+
+What else an interpreter holds shows in what it compiles: a string that is in use already is written
+with a mark. So a new one compiles, which has loaded nothing else, and forks for every few files.
 """
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import importlib.util
+import json
 import marshal
 import os
 import py_compile
+import subprocess
+import sys
 import sysconfig
 
-_FEW = 64
-"""So many files are compiled before another process would have started."""
+_AT_ONCE = 64
+"""Files that one process compiles after each other: forking for each takes longer."""
 
 
 def compile_packages(packages: dict[str, list[str]], store: str) -> list[str]:
@@ -34,7 +39,7 @@ def compile_packages(packages: dict[str, list[str]], store: str) -> list[str]:
             pending[key] = sources
         else:
             made += [path for path, data in kept.items() if _write(path, data)]
-    _compile([source for sources in pending.values() for source in sources])
+    _compile(list(pending.values()))
     for key, sources in pending.items():
         paths = [path for path in map(importlib.util.cache_from_source, sources) if _is_file(path)]
         made += paths
@@ -65,21 +70,40 @@ def forget_compiled(files: list[str]) -> set[str]:
     return folders | {os.path.dirname(folder) for folder in folders}
 
 
-def _compile(sources: list[str]) -> None:
-    count = os.cpu_count() or 1
-    if len(sources) < _FEW or count == 1:
-        _compile_some(sources)
-        return
-    import multiprocessing
+def _compile(packages: list[list[str]]) -> None:
+    chunks = [
+        sorted(sources)[at : at + _AT_ONCE]
+        for sources in packages
+        for at in range(0, len(sources), _AT_ONCE)
+    ]
+    if chunks:
+        command = [sys.executable, "-S", "-s", "-B", "-W", "ignore", __file__]
+        subprocess.run(command, input=json.dumps(chunks).encode(), check=True)
 
-    with multiprocessing.get_context("fork").Pool(count) as pool:
-        pool.map(_compile_some, [sources[at::count] for at in range(count)], chunksize=1)
+
+def _compile_each(chunks: list[list[str]]) -> int:
+    """Compile chunks of files, each in a process of its own, as many at once as there are CPUs."""
+    failed = running = 0
+    while chunks or running:
+        if chunks and running < (os.cpu_count() or 1):
+            chunk = chunks.pop()
+            if os.fork() == 0:
+                _compile_some(chunk)
+                os._exit(0)
+            running += 1
+        else:
+            failed |= os.wait()[1]
+            running -= 1
+    return 1 if failed else 0
 
 
 def _compile_some(sources: list[str]) -> None:
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    for source in sources:  # those for another Python stay as they are
-        compileall.compile_file(source, quiet=2, invalidation_mode=mode)
+    for source in sources:
+        try:
+            py_compile.compile(source, doraise=True, invalidation_mode=mode)
+        except (py_compile.PyCompileError, OSError):
+            continue  # it is for another Python
 
 
 def _place(key: str, store: str) -> str:
@@ -131,3 +155,13 @@ def _write(path: str, data: bytes) -> bool:
 
 def _is_file(path: str) -> bool:
     return os.path.isfile(path)
+
+
+def _chunks_below(folder: str) -> list[list[str]]:
+    found = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
+    sources = sorted(path for path in found if path.endswith(".py"))
+    return [sources[at : at + _AT_ONCE] for at in range(0, len(sources), _AT_ONCE)]
+
+
+if __name__ == "__main__":  # with a folder, compiles all below it
+    sys.exit(_compile_each(_chunks_below(sys.argv[1]) if sys.argv[1:] else json.load(sys.stdin)))
