@@ -1,36 +1,28 @@
-"""A Python base image made from the machine's own Debian mirror, and pushed without any client."""
+"""A Python base image made from the machine's own Debian mirror."""
 
 from __future__ import annotations
 
 import email.utils
 import gzip
 import hashlib
-import http.client
-import io
 import json
 import os
 import re
 import shlex
 import subprocess
 import tarfile
-import time
-import urllib.parse
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
 
 from _engine import EngineFailure, say
 from _engine.debian import machine_sources, os_release
 from _engine.run import admin_path, run
 
+ARM64 = "arm64"
+"""Debian's name of the architecture that is emulated."""
+
 PACKAGES = ("ca-certificates", "python-is-python3", "python3", "python3-venv")
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMPRESSION = 4
-# OCI names of Debian's architectures; others are spelled the same.
-_ARCHITECTURES = {"armhf": "arm", "armel": "arm", "ppc64el": "ppc64le", "i386": "386"}
 
 # Debian's images for containers have these too: no service is started by an install, no
 # downloaded package stays in a layer.
@@ -42,6 +34,17 @@ _CONTAINER_FILES = {
         'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
     ),
 }
+
+# A foreign architecture's scripts run emulated, which would take minutes: only those run that make
+# what other files depend on, and apt believes of the others that they did.
+_CONFIGURED = ("base-passwd", "dash", "libc-bin", "mawk", "passwd")
+_UNPACK = f"""
+dpkg --root="$1" --force-all @EXCLUDED@ --unpack "$1"/var/cache/apt/archives/*.deb &&
+DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \\
+  chroot "$1" dpkg --force-all --configure {" ".join(_CONFIGURED)} &&
+sed -i -e 's/^Status: install ok .*/Status: install ok installed/' -e '/^Triggers-/d' \\
+  "$1"/var/lib/dpkg/status &&
+cat "$1"/usr/share/ca-certificates/mozilla/*.crt >"$1"/etc/ssl/certs/ca-certificates.crt"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Base:
         size_bytes: Size of the compressed layer.
         created: Unix time of the newest package list it was made from.
         made_by: The command that made it.
+        architecture: Debian's name of what it runs on; empty for that of this machine.
     """
 
     key: str
@@ -65,20 +69,25 @@ class Base:
     size_bytes: int
     created: int
     made_by: str
+    architecture: str = ""
 
 
-def load(folder: Path) -> Base | None:
+def load(folder: Path, architecture: str = "") -> Base | None:
     """The base made earlier from the same recipe, if it is still there."""
     try:
         base = Base(**json.loads((folder / "base.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    is_current = base.key == _key(_recipe()) and (folder / "layer.tar.gz").is_file()
+    is_current = base.key == _key(_recipe(architecture)) and (folder / "layer.tar.gz").is_file()
     return base if is_current else None
 
 
-def begin(folder: Path) -> subprocess.Popen[bytes]:
+def begin(folder: Path, architecture: str = "") -> subprocess.Popen[bytes]:
     """Start making the root file system; it takes half a minute, so other work goes on meanwhile.
+
+    Args:
+        folder: Where it is to lie.
+        architecture: Debian's name of a foreign one, which this machine emulates.
 
     Raises:
         EngineFailure: mmdebstrap is not installed, or the machine has no Debian source.
@@ -86,9 +95,9 @@ def begin(folder: Path) -> subprocess.Popen[bytes]:
     sources = _sources()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sources").write_text(sources, "utf-8")
-    say("making a Python base image with mmdebstrap")
+    say(f"making a Python base image with mmdebstrap {architecture}".rstrip())
     env = {**os.environ, "PATH": admin_path(), "SOURCE_DATE_EPOCH": str(_epoch())}
-    command = [*_recipe(), str(folder / "root.tar"), str(folder / "sources")]
+    command = [*_recipe(architecture), str(folder / "root.tar"), str(folder / "sources")]
     with (folder / "mmdebstrap.log").open("wb") as log:
         try:
             return subprocess.Popen(
@@ -98,7 +107,7 @@ def begin(folder: Path) -> subprocess.Popen[bytes]:
             raise EngineFailure("mmdebstrap is not installed") from exc
 
 
-def finish(folder: Path, making: subprocess.Popen[bytes]) -> Base:
+def finish(folder: Path, making: subprocess.Popen[bytes], architecture: str = "") -> Base:
     """Wait for `begin` and compress the layer.
 
     Raises:
@@ -112,130 +121,51 @@ def finish(folder: Path, making: subprocess.Popen[bytes]) -> Base:
     layer = folder / "layer.tar.gz"
     diff_id, digest = _compress(tar, layer)
     tar.unlink()
-    recipe, size_bytes = _recipe(), layer.stat().st_size
+    recipe, size_bytes = _recipe(architecture), layer.stat().st_size
     made_by = shlex.join(recipe)
-    base = Base(_key(recipe), python, diff_id, digest, size_bytes, _epoch(), made_by)
+    base = Base(_key(recipe), python, diff_id, digest, size_bytes, _epoch(), made_by, architecture)
     (folder / "base.json").write_text(json.dumps(asdict(base), indent=2) + "\n", "utf-8")
     return base
-
-
-def push(folder: Path, base: Base, registry: str) -> tuple[str, str]:
-    """Put the base image into a registry over plain HTTP.
-
-    Args:
-        folder: Where the layer lies.
-        base: What to push.
-        registry: `host:port`.
-
-    Returns:
-        Reference and manifest digest.
-
-    Raises:
-        EngineFailure: The registry refused something.
-    """
-    repository, tag = "base/python", base.python
-    config, manifest = _config(base), _manifest(base)
-    upload = _Upload(registry, repository)
-    with (folder / "layer.tar.gz").open("rb") as stream:
-        upload.blob(base.digest, stream, base.size_bytes)
-    upload.blob(_digest(config), io.BytesIO(config), len(config))
-    upload.manifest(tag, manifest)
-    return f"{registry}/{repository}:{tag}", _digest(manifest)
-
-
-def manifest_digest(base: Base) -> str:
-    """Digest under which a registry has this base image."""
-    return _digest(_manifest(base))
-
-
-def is_pushed(reference: str, digest: str) -> bool:
-    """Whether a registry still has the base image."""
-    registry, _, rest = reference.partition("/")
-    repository, _, tag = rest.rpartition(":")
-    try:
-        status, headers = _Upload(registry, repository).request(
-            "HEAD", f"manifests/{tag}", headers={"Accept": _MANIFEST}
-        )
-    except EngineFailure:
-        return False
-    return status == 200 and headers["Docker-Content-Digest"] == digest
-
-
-class _Upload:
-    """The few requests of the distribution API that a push needs."""
-
-    def __init__(self, registry: str, repository: str) -> None:
-        self._registry, self._repository = registry, repository
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: IO[bytes] | bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> tuple[int, http.client.HTTPMessage]:
-        url = path if path.startswith("/") else f"/v2/{self._repository}/{path}"
-        connection = http.client.HTTPConnection(self._registry, timeout=120)
-        try:
-            connection.request(method, url, body, headers or {})
-            answer = connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException) as exc:
-            raise EngineFailure(f"registry {self._registry}: {exc}") from exc
-        finally:
-            connection.close()
-        return answer.status, answer.headers
-
-    def blob(self, digest: str, content: IO[bytes], size: int) -> None:
-        status, _ = self.request("HEAD", f"blobs/{digest}")
-        if status == 200:
-            return
-        status, headers = self.request("POST", "blobs/uploads/")
-        self._expect(status, 202, "starting an upload")
-        parts = urllib.parse.urlsplit(headers["Location"])
-        query = "&".join(filter(None, [parts.query, f"digest={urllib.parse.quote(digest)}"]))
-        described = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        status, _ = self.request("PUT", f"{parts.path}?{query}", content, described)
-        self._expect(status, 201, f"uploading {digest}")
-
-    def manifest(self, tag: str, manifest: bytes) -> None:
-        status, _ = self.request("PUT", f"manifests/{tag}", manifest, {"Content-Type": _MANIFEST})
-        self._expect(status, 201, f"tagging {self._repository}:{tag}")
-
-    def _expect(self, status: int, wanted: int, what: str) -> None:
-        if status != wanted:
-            raise EngineFailure(f"registry {self._registry}: {what} was answered with {status}")
 
 
 def _sources() -> str:
     return "\n".join(source.as_deb822() for source in machine_sources())
 
 
-def _recipe() -> list[str]:
+def _recipe(architecture: str = "") -> list[str]:
     """The mmdebstrap command without target and sources."""
     codename = os_release().get("VERSION_CODENAME", "")
+    excluded = [
+        "path-exclude=/usr/share/man/*", "path-exclude=/usr/share/doc/*",
+        "path-include=/usr/share/doc/*/copyright", "path-exclude=/usr/share/locale/*",
+    ]  # fmt: skip
     command = [
-        "mmdebstrap", "--mode=root", "--variant=apt", "--format=tar",
-        "--skip=output/dev", f"--include={','.join(PACKAGES)}",
-        "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io",
+        "mmdebstrap", "--mode=root", f"--variant={'extract' if architecture else 'apt'}",
+        "--format=tar", "--skip=output/dev", f"--include={','.join(PACKAGES)}",
+        *(f"--dpkgopt={option}" for option in excluded), "--dpkgopt=force-unsafe-io",
         '--aptopt=Acquire::Languages "none";',
     ]  # fmt: skip
     if codename == "bookworm":  # it would merge /usr with a program that needs all of Perl
         command += ["--include=usr-is-merged"]
         command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
     command += [f"--aptopt={option}" for option in _freshness_options()]
+    hook = "--customize-hook"
+    if architecture:
+        hook = "--extract-hook"
+        command += [f"--architectures={architecture}", "--skip=check/qemu"]
+        command += ["--include=?essential", "--include=apt"]
+        flags = shlex.join(f"--{option}" for option in excluded)
+        command += [f"{hook}={_UNPACK.replace('@EXCLUDED@', flags)}"]
     for path, text in _CONTAINER_FILES.items():
         target = f'"$1"{path}'
-        command.append(f"--customize-hook=printf %s {shlex.quote(text)} >{target}")
-    command.append('--customize-hook=chmod 755 "$1"/usr/sbin/policy-rc.d')
-    command.append('--customize-hook=rm -f "$1"/var/cache/apt/*.bin')
+        command.append(f"{hook}=printf %s {shlex.quote(text)} >{target}")
+    command.append(f'{hook}=chmod 755 "$1"/usr/sbin/policy-rc.d')
+    command.append(f'{hook}=rm -f "$1"/var/cache/apt/*.bin')
     for source in machine_sources():
         if source.signed_by.startswith("/") and "debian-archive" not in source.signed_by:
             folder = Path(source.signed_by).parent
-            command.append(f'--customize-hook=mkdir -p "$1"{folder}')
-            command.append(f"--customize-hook=upload {source.signed_by} {source.signed_by}")
+            command.append(f'{hook}=mkdir -p "$1"{folder}')
+            command.append(f"{hook}=upload {source.signed_by} {source.signed_by}")
     return [*dict.fromkeys(command), codename]
 
 
@@ -284,43 +214,3 @@ def _compress(source: Path, target: Path) -> tuple[str, str]:
         while block := reader.read(1 << 20):
             packed.update(block)
     return f"sha256:{plain.hexdigest()}", f"sha256:{packed.hexdigest()}"
-
-
-def _config(base: Base) -> bytes:
-    debian = run(["dpkg", "--print-architecture"]).strip()
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(base.created))
-    config: dict[str, object] = {
-        "architecture": _ARCHITECTURES.get(debian, debian),
-        "os": "linux",
-        "created": created,
-        "config": {"Env": [f"PATH={_PATH}"], "Cmd": ["python3"]},
-        "rootfs": {"type": "layers", "diff_ids": [base.diff_id]},
-        "history": [{"created": created, "created_by": base.made_by, "comment": "scripts/engine"}],
-    }
-    if variant := {"armhf": "v7", "armel": "v5"}.get(debian):
-        config["variant"] = variant
-    return _json(config)
-
-
-def _manifest(base: Base) -> bytes:
-    config = _config(base)
-    return _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": _MANIFEST,
-            "config": _descriptor(_CONFIG, _digest(config), len(config)),
-            "layers": [_descriptor(_LAYER, base.digest, base.size_bytes)],
-        }
-    )
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _descriptor(media_type: str, digest: str, size: int) -> dict[str, object]:
-    return {"mediaType": media_type, "digest": digest, "size": size}

@@ -146,6 +146,29 @@ def fetch(layout: Layout, packages: tuple[str, ...]) -> dict[str, str]:
     return _unpack(layout, apt, packages)
 
 
+def fetch_file(layout: Layout, package: str, inside: str, target: Path) -> None:
+    """Download a package of the suite and unpack one file of it, where the rest would be large.
+
+    Args:
+        layout: The suite.
+        package: Name of the package.
+        inside: The file's path in it, beginning with ``./``.
+        target: What it becomes.
+
+    Raises:
+        EngineFailure: The mirror has no such package, or the package no such file.
+    """
+    apt = _private_apt(layout)
+    say(f"downloading {package} ({layout.suite})")
+    run(["apt-get", *apt, "-qq", "update"])
+    (deb,) = _download(layout, apt, (package,))
+    fresh = target.with_suffix(".new")
+    pipe = 'dpkg-deb --fsys-tarfile "$0" | tar --extract --to-stdout "$1" >"$2" && chmod 755 "$2"'
+    run(["sh", "-c", pipe, deb, inside, fresh])
+    deb.unlink()
+    fresh.replace(target)
+
+
 def fetch_engine(layout: Layout) -> dict[str, str]:
     """Fetch the engine's packages and whatever libraries they need that this machine lacks.
 
@@ -191,16 +214,20 @@ def _private_apt(layout: Layout) -> list[str]:
 
 
 def _unpack(layout: Layout, apt: list[str], packages: tuple[str, ...]) -> dict[str, str]:
-    debs = layout.home / "apt/debs"
-    shutil.rmtree(debs, ignore_errors=True)
-    debs.mkdir()
-    run(["apt-get", *apt, "-qq", "download", *packages], cwd=debs)
     versions = {}
-    for deb in sorted(debs.glob("*.deb")):
+    for deb in _download(layout, apt, packages):
         run(["dpkg-deb", "-x", deb, layout.programs])
         name, version = run(["dpkg-deb", "-W", "--showformat=${Package} ${Version}", deb]).split()
         versions[name] = version
     return versions
+
+
+def _download(layout: Layout, apt: list[str], packages: tuple[str, ...]) -> list[Path]:
+    debs = layout.home / "apt/debs"
+    shutil.rmtree(debs, ignore_errors=True)
+    debs.mkdir()
+    run(["apt-get", *apt, "-qq", "download", *packages], cwd=debs)
+    return sorted(debs.glob("*.deb"))
 
 
 def _missing_libraries(layout: Layout) -> set[str]:

@@ -107,6 +107,11 @@ class Layout:
         return self.root / "base"
 
     @property
+    def arm64_base(self) -> Path:
+        """The same for arm64."""
+        return self.base / "arm64"
+
+    @property
     def bridge(self) -> str:
         """Name of the suite's bridge: unlike any other folder's, at most 15 characters."""
         return f"bks-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
@@ -141,6 +146,9 @@ class State:
     base_digest: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     is_cgroup_mounted: bool = False
+    multi_base_image: str = ""
+    emulator: str = ""
+    is_binfmt_mounted: bool = False
 
     @classmethod
     def load(cls, layout: Layout) -> State:
