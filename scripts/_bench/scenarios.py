@@ -20,11 +20,11 @@ SHARED = Path(__file__).parents[3] / "shared" / "bench"
 """Beside the repository."""
 
 ABOUT = """\
-Ours is the whole process `buildkit-spec build`; the peer is flytekit's builder, imported already,
-building and pushing over docker buildx. Same daemon, same registry (empty at the start of a round),
-same base image, which is new in every round: so no layer is cached when it begins. Before the first
-round both build once without being timed: then what they download, and with us the bytecode of
-wheels, is in their caches on the daemon."""
+Ours is `buildkit-spec build`, imported already, and beside it the whole process; the peer is
+flytekit's builder, imported already, building and pushing over docker buildx. Same daemon, same
+registry (empty at the start of a round), same base image, which is new in every round: so no layer
+is cached when it begins. Before the first round both build once without being timed: then what they
+download, and with us the bytecode of wheels, is in their caches on the daemon."""
 
 
 def measure(file: Path | None, peer: Path | None, *, rounds: int, is_verbose: bool) -> None:
@@ -82,19 +82,20 @@ def _round(
         base = images.push_base(place, salt)
         ours_side = _Ours(place, base, folder)
         peer = stack.enter_context(flyte.running(script, document, place, base, folder))
-        builds: dict[str, Callable[[Step], tuple[float, str]]] = {
+        builds: dict[str, Callable[[Step], tuple[float, float, str]]] = {
             "ours": ours_side.step,
-            "peer": lambda _: ((said := peer.step()).seconds, said.image),
+            "peer": lambda _: ((said := peer.step()).seconds, said.seconds, said.image),
         }
         for step in steps:
             for who in ("ours", "peer") if is_ours_first else ("peer", "ours"):
                 os.sync()  # what the one left to be written is not the other's to wait for
                 before = place.stored()
-                seconds, reference = builds[who](step)
+                seconds, process_s, reference = builds[who](step)
                 pushed = depot.new_bytes(before, place.stored())
                 if figures is None:
                     continue
-                figures.add(step.name, who, Measured(seconds, pushed, place.image_bytes(reference)))
+                size = place.image_bytes(reference)
+                figures.add(step.name, who, Measured(seconds, process_s, pushed, size))
                 _say(f"  {step.name}: {who} {seconds:.2f} s")
                 if is_verbose and who == "ours":
                     for line in ours.profile(ours_side.log):
@@ -110,8 +111,8 @@ class _Ours:
         self._source.mkdir()
         self.log = ""
 
-    def step(self, step: Step) -> tuple[float, str]:
-        """Build a step's state; returns seconds, and the image."""
+    def step(self, step: Step) -> tuple[float, float, str]:
+        """Build a step's state; returns seconds, those of the whole process, and the image."""
         for name, text in step.state["source"].items():
             file = self._source / name
             if not file.exists() or file.read_text("utf-8") != text:
@@ -128,7 +129,7 @@ class _Ours:
         )
         built = ours.build([spec], self._folder / "ours.log")
         self.log = built.log
-        return built.seconds, built.references[0]
+        return built.seconds, built.process_s, built.references[0]
 
 
 def _existing(file: Path | None, name: str, option: str) -> Path:
