@@ -42,8 +42,8 @@ _UNPACK = f"""
 dpkg --root="$1" --force-all @EXCLUDED@ --unpack "$1"/var/cache/apt/archives/*.deb &&
 DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \\
   chroot "$1" dpkg --force-all --configure {" ".join(_CONFIGURED)} &&
-sed -i -e 's/^Status: install ok .*/Status: install ok installed/' -e '/^Triggers-/d' \\
-  "$1"/var/lib/dpkg/status &&
+sed -i -e 's/^Status: install ok .*/Status: install ok installed/' \\
+  -e '/^Config-Version:/d' -e '/^Triggers-/d' "$1"/var/lib/dpkg/status &&
 cat "$1"/usr/share/ca-certificates/mozilla/*.crt >"$1"/etc/ssl/certs/ca-certificates.crt"""
 
 

@@ -78,8 +78,11 @@ class PulledImage:
         return any(needle in data for data in [*texts, *self.layers])
 
 
-def pull(reference: str, target: Path) -> PulledImage:
-    """Fetch ``host:port/repository:tag`` (or ``@digest``) over plain http and unpack it."""
+def pull(reference: str, target: Path, architecture: str = "amd64") -> PulledImage:
+    """Fetch ``host:port/repository:tag`` (or ``@digest``) over plain http and unpack it.
+
+    Of an index the image for *architecture*; it runs here if this machine is or emulates that.
+    """
     host, _, rest = reference.partition("/")
     name, _, digest = rest.partition("@")
     repository, _, tag = name.partition(":")
@@ -88,7 +91,8 @@ def pull(reference: str, target: Path) -> PulledImage:
     digest = "sha256:" + hashlib.sha256(body).hexdigest()
     manifest = json.loads(body)
     if "manifests" in manifest:
-        linux = [m for m in manifest["manifests"] if m["platform"]["architecture"] == "amd64"]
+        entries = manifest["manifests"]
+        linux = [m for m in entries if m["platform"]["architecture"] == architecture]
         manifest = json.loads(get(f"{base}/manifests/{linux[0]['digest']}", ACCEPT))
     config = json.loads(get(f"{base}/blobs/{manifest['config']['digest']}"))
     layers = tuple(unpacked(get(f"{base}/blobs/{layer['digest']}")) for layer in manifest["layers"])

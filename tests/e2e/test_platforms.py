@@ -1,0 +1,190 @@
+"""Images for several platforms, arm64 being emulated here."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import tarfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ENGINE
+from making import MakeSpec
+from pulled import ACCEPT, PulledImage, get, pull
+from registries import RunningRegistry, push_image
+
+from buildkit_spec import BuildkitBuilder, ImageSpec
+from buildkit_spec.errors import ExecError, ImageNotFoundError, ResolutionError
+from buildkit_spec.values import Platform, Reference
+
+BOTH = "linux/amd64,linux/arm64"
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+# An ELF header of s390x: 64 bit, big endian.
+FOREIGN_PROGRAM = bytes.fromhex("7f454c4602020100" + "00" * 8 + "00020016") + bytes(400)
+
+
+@pytest.fixture(scope="session", name="multi_base")
+def _multi_base(_engine: None) -> str:
+    """Reference of a Debian image with Python, for amd64 and arm64; the machine runs both."""
+    done = subprocess.run([ENGINE, "emulate"], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(name="both")
+def _both(spec: MakeSpec, multi_base: str) -> ImageSpec:
+    """A spec of something of everything, for both platforms; always the same but for its name."""
+    return spec(
+        base_image=multi_base,
+        platform=BOTH,
+        packages=["six==1.17.0", "markupsafe==3.0.2"],
+        apt_packages=["tree"],
+        copy=["greeting.txt"],
+        commands=["uname -m > /machine"],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _greeting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "greeting.txt").write_text("hello")
+    monkeypatch.chdir(tmp_path)
+
+
+def read_index(reference: Reference) -> dict[str, Any]:
+    """Return what the registry has under the reference's digest."""
+    url = f"http://{reference.registry}/v2/{reference.repository}/manifests/{reference.digest}"
+    index: dict[str, Any] = json.loads(get(url, ACCEPT))
+    return index
+
+
+def check_image(image: PulledImage, architecture: str) -> None:
+    """Config, packages, command and file are of and for the architecture."""
+    machine = MACHINES[architecture]
+    assert image.config["architecture"] == architecture
+    assert image.path("/machine").read_text() == f"{machine}\n"
+    assert image.path("/root/greeting.txt").read_text() == "hello"
+    library = "import six, markupsafe._speedups as library; print(library.__file__)"
+    assert image.run("python3", "-c", library).stdout.endswith(f"-{machine}-linux-gnu.so\n")
+    assert image.run("tree", "--version").stdout.startswith("tree v")
+    owner = image.run("dpkg-query", "--show", "--showformat=${Architecture}", "tree")
+    assert owner.stdout == architecture
+
+
+def test_platforms_of_one_spec_are_one_index(
+    builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
+) -> None:
+    """One index has an image for each platform, with that platform's programs; nothing is mixed."""
+    assert not builder.exists(both)
+    built = builder.build(both)
+    index = read_index(built.reference)
+
+    assert built.platforms == (Platform("linux", "amd64"), Platform("linux", "arm64"))
+    listed = [entry["platform"] for entry in index["manifests"]]
+    assert listed == [{"architecture": one, "os": "linux"} for one in MACHINES]
+    for architecture in MACHINES:
+        image = pull(str(built.reference), tmp_path / architecture, architecture)
+        check_image(image, architecture)
+    assert builder.exists(both)
+
+
+def test_platforms_built_again_are_cached(builder: BuildkitBuilder, both: ImageSpec) -> None:
+    """A second build runs no step on either platform and pushes the same index."""
+    first = builder.build(both)
+    again = builder.build(both, force=True)
+
+    assert again.digest == first.digest
+    assert [step.name for step in again.steps if not step.is_cached] == []
+    for platform in BOTH.split(","):
+        assert any(step.name.startswith(f"[{platform} apt]") for step in again.steps)
+
+
+def test_platform_that_is_foreign_can_be_alone(
+    builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
+) -> None:
+    """An image for arm64 alone is that of the index, without one; its steps are those of it."""
+    index = read_index(builder.build(both).reference)
+    built = builder.build(both.replace(platform="linux/arm64"))
+    image = pull(str(built.reference), tmp_path / "arm64")
+
+    check_image(image, "arm64")
+    assert "manifests" not in image.manifest
+    assert [step.name for step in built.steps if not step.is_cached] == []
+    (other,) = [e for e in index["manifests"] if e["platform"]["architecture"] == "arm64"]
+    url = f"{built.reference.registry}/v2/{built.reference.repository}/manifests/{other['digest']}"
+    layers = json.loads(get(f"http://{url}", ACCEPT))["layers"]
+    assert image.manifest["layers"] == layers
+
+
+def test_platforms_are_all_asked_for_by_exists(builder: BuildkitBuilder, both: ImageSpec) -> None:
+    """An index that lacks a platform is not the spec's image."""
+    builder.build(both)
+    reference = Reference.parse(both.image_name())
+    registry = builder.registry_for(both)
+    platforms = [*both.platforms(), Platform("linux", "s390x")]
+
+    assert registry.exists(reference, platforms=both.platforms())
+    assert not registry.exists(reference, platforms=platforms)
+
+
+def test_platform_on_which_a_command_fails_is_named(
+    builder: BuildkitBuilder, both: ImageSpec
+) -> None:
+    """A command that fails on one platform ends the build, and the error says on which."""
+    with pytest.raises(ExecError) as caught:
+        builder.build(both.replace(commands=['test "$(uname -m)" = x86_64']))
+
+    assert caught.value.platform == "linux/arm64"
+    assert "linux/arm64 commands[0]" in caught.value.message
+    assert caught.value.source == "commands[0]"
+    assert not builder.exists(both)
+
+
+def test_platform_without_a_resolution_is_named(builder: BuildkitBuilder, both: ImageSpec) -> None:
+    """A requirement for one platform alone that has no solution says which platform it is of."""
+    only_arm = "six==0.0.1; platform_machine == 'aarch64'"
+    with pytest.raises(ResolutionError) as caught:
+        builder.plan(both.replace(packages=[only_arm]))
+
+    assert caught.value.message.startswith("linux/arm64: the Python packages cannot be resolved")
+    assert caught.value.platform == "linux/arm64"
+
+
+def test_platform_that_the_base_lacks_is_named(builder: BuildkitBuilder, spec: MakeSpec) -> None:
+    """A base image for one platform only is no base for two."""
+    with pytest.raises(ImageNotFoundError, match="for linux/arm64"):
+        builder.build(spec(platform=BOTH, packages=["six"]))
+
+
+def test_platform_that_nobody_runs_is_an_error_with_a_remedy(
+    builder: BuildkitBuilder, spec: MakeSpec, registry: str
+) -> None:
+    """The first program of a platform that is not emulated fails: what to install is said."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        shell = tarfile.TarInfo("bin/sh")
+        shell.mode, shell.size = 0o755, len(FOREIGN_PROGRAM)
+        archive.addfile(shell, io.BytesIO(FOREIGN_PROGRAM))
+    name, platform = f"e2e-{uuid.uuid4().hex[:12]}/base", "linux/s390x"
+    here = RunningRegistry(registry, Path())
+    push_image(here, name, "1", platform=platform, layer=packed.getvalue())
+    with pytest.raises(ExecError) as caught:
+        builder.build(
+            spec(base_image=f"{registry}/{name}:1", platform=platform, apt_packages=["tree"])
+        )
+
+    assert caught.value.log_tail == ("exec /bin/sh: exec format error",)
+    assert "qemu-user-static" in caught.value.remedy
+
+
+def test_platform_that_nobody_runs_is_built_when_nothing_is_run(
+    builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path
+) -> None:
+    """Files, environment and entrypoint need no program, so any platform is fine."""
+    made = spec(base_image="scratch", platform="linux/s390x", copy=["greeting.txt"])
+    image = pull(str(builder.build(made).reference), tmp_path / "image")
+
+    assert image.config["architecture"] == "s390x"
+    assert image.path("/root/greeting.txt").read_text() == "hello"
