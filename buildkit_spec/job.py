@@ -39,6 +39,7 @@ from buildkit_spec.plan import (
     as_resolution,
     created_time,
     field_of_question,
+    is_foreign,
     make_plan,
     own_command,
     what_to_serve,
@@ -350,6 +351,9 @@ class Job:
         error.source = plan.field_of(vertex) if plan else error.source or field_of_question(vertex)
         if isinstance(error, ExecError):
             error.command = own_command(error.command)
+            if is_foreign(error.log_tail):
+                asked = platform or self._platforms[0]
+                error.message = f"{self._client.address} cannot run programs for {asked}"
         if isinstance(error, ExportError):
             name_certificates(error, self._registries, error.reference.partition("/")[0])
         if not error.remedy:

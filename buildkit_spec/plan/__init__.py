@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buildkit_spec.plan.advice import advice, as_resolution
+from buildkit_spec.plan.advice import advice, as_resolution, is_foreign
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.planner import created_time, make_plan, refuse_unlocked
 from buildkit_spec.plan.questions import Questions
@@ -25,6 +25,7 @@ __all__ = [
     "as_resolution",
     "created_time",
     "field_of_question",
+    "is_foreign",
     "make_plan",
     "own_command",
     "plan_document",

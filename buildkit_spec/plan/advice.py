@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from buildkit_spec.errors import ExecError, ResolutionError, SolveError
 
+# Of the shell of a step; a runc of before 1.1 does not name it.
+_FOREIGN = r"exec (?:/bin/sh|user process caused): exec format error"
+
 _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         r"failed to (?:install|download) (?P<what>cpython\S+)",
@@ -74,10 +77,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "the base image has no shell, which packages and commands need: name another in base_image",
     ),
     (
-        # The step's own shell; a runc of before 1.1 does not name it.
-        r"exec (?:/bin/sh|user process caused): exec format error",
-        "the builder cannot run programs for this platform: install QEMU's binfmt handlers on its"
-        " machine (Debian: apt-get install qemu-user-static), or use a builder of the platform",
+        _FOREIGN,
+        "install QEMU's binfmt handlers on the builder's machine (Debian: apt-get install"
+        " qemu-user-static), or use a builder of that platform",
     ),
     (
         r"exec format error",
@@ -110,6 +112,15 @@ def as_resolution(error: SolveError) -> SolveError:
     )
     resolution.__cause__ = error.__cause__
     return resolution
+
+
+def is_foreign(log_tail: Sequence[str]) -> bool:
+    """Whether a step failed because the builder cannot run programs of its platform.
+
+    Not told from what the daemon's workers list: ``buildkitd`` brings emulators that are not in it.
+    Source: ``solver/llbsolver/ops/exec_binfmt.go``.
+    """
+    return any(re.search(_FOREIGN, line) for line in log_tail)
 
 
 def advice(field: str, log_tail: Sequence[str]) -> str:

@@ -199,7 +199,7 @@ class LayerOptions(_Model):
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
     """
 
-    heavy_mib: Annotated[float, PlainValidator(number(0.0))] = 4.0
+    heavy_mib: Annotated[float, PlainValidator(number(0.0))] = 1.0
     buckets: Annotated[int, PlainValidator(whole_number(1, 64))] = 16
     max_layers: Annotated[int, PlainValidator(whole_number(1, 120))] = 100
     is_single: Annotated[bool, PlainValidator(switch)] = False
@@ -209,7 +209,7 @@ def _layers(value: object) -> LayerOptions:
     if value == "single":
         return LayerOptions(is_single=True)
     if isinstance(value, str):
-        raise Refusal(f"{value!r} is no grouping", "write single, or {heavy_mib: 4}")
+        raise Refusal(f"{value!r} is no grouping", "write single, or {heavy_mib: 1}")
     return LayerOptions.read(value)
 
 

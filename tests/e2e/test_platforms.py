@@ -175,6 +175,7 @@ def test_platform_that_nobody_runs_is_an_error_with_a_remedy(
             spec(base_image=f"{registry}/{name}:1", platform=platform, apt_packages=["tree"])
         )
 
+    assert caught.value.message.endswith("cannot run programs for linux/s390x")
     assert caught.value.log_tail == ("exec /bin/sh: exec format error",)
     assert "qemu-user-static" in caught.value.remedy
 
