@@ -206,7 +206,7 @@ def test_id_covers_what_is_in_the_image(options: dict[str, Any]) -> None:
         {"cache_from": [REFERENCE]},
         {"cache_to": [REFERENCE]},
         {"compression": "gzip"},
-        {"layers": {"heavy_mib": 4}},
+        {"layers": {"heavy_mib": 1}},
         {"network": "host"},
         {"no_cache": True},
     ],
