@@ -118,6 +118,44 @@ def test_platform_that_is_foreign_can_be_alone(
     assert image.manifest["layers"] == layers
 
 
+def test_platforms_are_locked_together(builder: BuildkitBuilder, both: ImageSpec) -> None:
+    """One lock has every platform's own wheels, and what only one of them wants."""
+    only_arm = "tabulate==0.9.0; platform_machine == 'aarch64'"
+    text = builder.lock(both.with_packages(only_arm))
+
+    for machine in MACHINES.values():
+        assert f"manylinux2014_{machine}.whl" in text
+    assert 'marker = "platform_machine == \\"aarch64\\""' in text
+    assert json.dumps(BOTH.split(","))[1:-1] in " ".join(text.split())
+
+
+def test_platforms_hold_for_a_base_that_is_a_spec(
+    builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
+) -> None:
+    """A base spec without a registry is built in the same graph, for the outer spec's platforms."""
+    plain = both.replace(packages=None, apt_packages=None)
+    base = plain.replace(name="base", registry=None, platform=None)
+    built = builder.build(plain.replace(base_image=base, commands=["cp /machine /seen"]))
+
+    for architecture, machine in MACHINES.items():
+        image = pull(str(built.reference), tmp_path / architecture, architecture)
+        assert image.path("/seen").read_text() == f"{machine}\n"
+
+
+def test_platforms_are_each_attested(builder: BuildkitBuilder, both: ImageSpec) -> None:
+    """Provenance is in the index for each platform, and the image still counts as being there."""
+    attested = both.replace(packages=None, apt_packages=None).with_builder_options(
+        {"provenance": "min"}
+    )
+    entries = read_index(builder.build(attested).reference)["manifests"]
+
+    images = [one["digest"] for one in entries if one["platform"]["os"] == "linux"]
+    about = "vnd.docker.reference.digest"
+    assert len(images) == 2
+    assert images == [one["annotations"][about] for one in entries if "annotations" in one]
+    assert builder.exists(attested)
+
+
 def test_platforms_are_all_asked_for_by_exists(builder: BuildkitBuilder, both: ImageSpec) -> None:
     """An index that lacks a platform is not the spec's image."""
     builder.build(both)
