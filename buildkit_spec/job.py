@@ -169,14 +169,15 @@ class Job:
             annotations=options.annotations,
             epoch_s=self._settings.epoch_s,
         )
-        cache_exports, attestations = self._caches(options.cache_to), _attestations(options)
+        cache_exports = self._caches(options.cache_to)
+        requested = _requested(options, self._platforms)
         is_left_to_engine = not self._client.has_image_exporter()
         if is_left_to_engine:
             exporter = engine_exporter(
                 exporter,
                 self._client.address,
                 platform_count=len(self._platforms),
-                frontend_attrs=attestations,
+                frontend_attrs=requested,
                 cache_exports=cache_exports,
             )
         elif self._client.is_docker_engine:
@@ -185,7 +186,7 @@ class Job:
 
             def run(gateway: Gateway) -> BuildOutput:
                 caches = [*cache_exports, *self._cache_imports()]
-                gateway.require(needed_capabilities(exporter, attestations, caches))
+                gateway.require(needed_capabilities(exporter, requested, caches))
                 with clock.phase("plan"):
                     plan = self._plan = self._make_plan(gateway)
                 with clock.phase("build"):
@@ -207,7 +208,7 @@ class Job:
                         session=session,
                         entitlements=self._entitlements(),
                         cache_exports=cache_exports,
-                        frontend_attrs=attestations,
+                        frontend_attrs=requested,
                         on_status=tell,
                     )
             except SolveError as error:
@@ -369,9 +370,12 @@ def _name_platform(error: BuildkitSpecError, platform: str) -> None:
         error.message = f"{platform}: {error.message}"
 
 
-def _attestations(options: BuilderOptions) -> dict[str, str]:
-    """Return what is attested. Source: ``frontend/attestations/parse.go``."""
-    asked = {}
+def _requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[str, str]:
+    """Return what the daemon checks the image against, and what it attests.
+
+    Source: ``exporter/verifier/opts.go``, ``frontend/attestations/parse.go``.
+    """
+    asked = {"platform": ",".join(map(str, platforms))}
     if options.sbom:
         asked["attest:sbom"] = f"generator={options.sbom}"
     if options.provenance:

@@ -19,6 +19,7 @@ from registries import RunningRegistry, push_image
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.errors import ExecError, ImageNotFoundError, ResolutionError
 from buildkit_spec.values import Platform, Reference
+from buildkit_spec.values.status import BuildWarning
 
 BOTH = "linux/amd64,linux/arm64"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -77,10 +78,12 @@ def test_platforms_of_one_spec_are_one_index(
     builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
 ) -> None:
     """One index has an image for each platform, with that platform's programs; nothing is mixed."""
+    warnings: list[BuildWarning] = []
     assert not builder.exists(both)
-    built = builder.build(both)
+    built = builder.build(both, on_status=lambda update: warnings.extend(update.warnings))
     index = read_index(built.reference)
 
+    assert warnings == []
     assert built.platforms == (Platform("linux", "amd64"), Platform("linux", "arm64"))
     listed = [entry["platform"] for entry in index["manifests"]]
     assert listed == [{"architecture": one, "os": "linux"} for one in MACHINES]
@@ -106,9 +109,14 @@ def test_platform_that_is_foreign_can_be_alone(
 ) -> None:
     """An image for arm64 alone is that of the index, without one; its steps are those of it."""
     index = read_index(builder.build(both).reference)
-    built = builder.build(both.replace(platform="linux/arm64"))
+    warnings: list[BuildWarning] = []
+    built = builder.build(
+        both.replace(platform="linux/arm64"),
+        on_status=lambda update: warnings.extend(update.warnings),
+    )
     image = pull(str(built.reference), tmp_path / "arm64")
 
+    assert warnings == []
     check_image(image, "arm64")
     assert "manifests" not in image.manifest
     assert [step.name for step in built.steps if not step.is_cached] == []
