@@ -180,9 +180,7 @@ def test_client_leaves_nothing_behind(
     assert eventually(lambda: set(threading.enumerate()) <= before)
 
 
-def test_program_ends_though_its_client_is_open(
-    buildkit_host: str, short_folder: Path
-) -> None:
+def test_program_ends_though_its_client_is_open(buildkit_host: str, short_folder: Path) -> None:
     """A program that forgets to close a client, in the middle of a build even, ends."""
     program = """
 import sys, threading
