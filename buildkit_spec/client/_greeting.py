@@ -64,7 +64,7 @@ def _unwelcome(failure: Failure, address: Address, timeout_s: float) -> DaemonEr
         remedy = f"if it is a Docker Engine, call it docker://{engine}"
     elif failure.code == "UNIMPLEMENTED":
         reason, remedy = "it speaks gRPC, but not BuildKit's API", "check the address"
-    elif address.host and _TLS.search(said):
+    elif address.is_tcp and _TLS.search(said):
         reason = connection_reason(said)
         remedy = "give the certificates if it wants TLS, and none if it does not"
     else:

@@ -68,9 +68,11 @@ class Client:
             is_insecure_allowed=is_insecure_allowed,
         )
         is_engine = self._dialed.address.scheme == "docker"
-        self._engine = EngineApi(self._dialed.address, connect_timeout_s) if is_engine else None
+        open_stream = self._dialed.open_stream
+        self._engine = EngineApi(self._dialed.address, open_stream) if is_engine else None
         try:
-            self._info = greet(self.channel, address, connect_timeout_s)
+            with self._dialed.explained():
+                self._info = greet(self.channel, address, connect_timeout_s)
         except BaseException:
             self.close()
             raise
@@ -265,12 +267,14 @@ class Client:
             frontend_attrs or {},
             timeout_s,
         )
-        return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
+        with self._dialed.explained():
+            return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
 
     def _call(self, method: Method[Req, Res], request: Req, timeout_s: float | None) -> Res:
         call = begin(self.channel, method, request, timeout_s=timeout_s)
         try:
             answer: Res = call.result()
         except CALL_ERRORS as error:
-            raise translate(error, self.address, timeout_s=timeout_s) from error
+            with self._dialed.explained():
+                raise translate(error, self.address, timeout_s=timeout_s) from error
         return answer

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +16,8 @@ from buildkit_spec.client.docker_context import DEFAULT_SOCKET, chosen_engine
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
 from buildkit_spec.client.sockets import connect
-from buildkit_spec.errors import ConnectionFailedError
+from buildkit_spec.client.tool import Tool
+from buildkit_spec.errors import ConnectionFailedError, DaemonError, DeadlineExceededError
 
 if TYPE_CHECKING:
     import grpc
@@ -61,12 +65,30 @@ class Dialed:
     Attributes:
         address: The daemon's; of ``docker://`` alone, which Engine it is.
         channel: For calls.
+        open_stream: Connects once more, to a Docker Engine for its HTTP API.
         relay: What stands between, or None.
+        tool: What carries the connections, or None.
     """
 
     address: Address
     channel: grpc.Channel
+    open_stream: Callable[[], socket.socket]
     relay: Relay | None = None
+    tool: Tool | None = None
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Let errors of a connection that broke say what the tool says that carried it.
+
+        Raises:
+            DaemonError: What was raised within, or why that came to be.
+        """
+        try:
+            yield
+        except (ConnectionFailedError, DeadlineExceededError) as error:
+            if self.tool is None:
+                raise
+            raise self.tool.failure(error) from error
 
     def close(self) -> None:
         """Close the channel, and what stands between."""
@@ -100,16 +122,34 @@ def dial(
         engine = chosen_engine(os.environ)
         address = engine[0] if engine else Address("docker", DEFAULT_SOCKET)
     is_plain = tls is None or address.scheme != "tcp"
-    if is_plain and not address.is_loopback and not is_insecure_allowed:
+    if address.is_tcp and is_plain and not address.is_loopback and not is_insecure_allowed:
         raise _refuse_plain(address)
+    tool = Tool(address, timeout_s) if address.is_by_tool else None
+    open_stream = tool.open if tool is not None else partial(connect, address, timeout_s)
+    relay = None
     if address.scheme == "docker":
-        relay = Relay(partial(open_docker_stream, address, timeout_s))
-        return Dialed(address, _channel(f"unix:{relay.path}", authority="localhost"), relay)
-    connect(address, timeout_s).close()
-    if address.path:
+        upgrade = partial(open_docker_stream, address, timeout_s, open_stream)
+        relay = _relay(upgrade, tool)
+    elif tool is not None:
+        relay = _relay(open_stream, tool)
+    else:
+        open_stream().close()
+    socket_path = address.path if relay is None else relay.path
+    if socket_path:
         # Go's server refuses the socket's path as a host name.
-        return Dialed(address, _channel(f"unix:{address.path}", authority="localhost"))
-    return Dialed(address, _channel(address.target, tls=tls, options=_TCP_OPTIONS))
+        channel = _channel(f"unix:{socket_path}", authority="localhost")
+    else:
+        channel = _channel(address.target, tls=tls, options=_TCP_OPTIONS)
+    return Dialed(address, channel, open_stream, relay, tool)
+
+
+def _relay(open_stream: Callable[[], socket.socket], tool: Tool | None) -> Relay:
+    try:
+        return Relay(open_stream)
+    except DaemonError as error:
+        if tool is None:
+            raise
+        raise tool.failure(error) from error
 
 
 def _refuse_plain(address: Address) -> ConnectionFailedError:

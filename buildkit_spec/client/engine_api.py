@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
 
 
@@ -22,13 +21,13 @@ class EngineApi:
     Safe to use from several threads at once.
 
     Args:
-        address: The Engine's; it was dialled before.
-        timeout_s: How long connecting may take, in seconds.
+        address: The Engine's, for messages; it was dialled before.
+        open_stream: Connects to it.
     """
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, open_stream: Callable[[], socket.socket]) -> None:
         self._address = address
-        self._timeout_s = timeout_s
+        self._open_stream = open_stream
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_closed = False
@@ -58,7 +57,7 @@ class EngineApi:
 
         Source: moby ``pkg/jsonmessage``, ``pkg/streamformatter``: each object is one line.
         """
-        connection = _Connection(self._address, self._timeout_s)
+        connection = _Connection(self._open_stream)
         try:
             connection.connect()
             with self._tracked(connection.sock):
@@ -99,13 +98,12 @@ class EngineApi:
 class _Connection(HTTPConnection):
     """HTTP over whatever an address names."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, open_stream: Callable[[], socket.socket]) -> None:
         super().__init__("docker")
-        self._address = address
-        self._timeout_s = timeout_s
+        self._open_stream = open_stream
 
     def connect(self) -> None:
-        self.sock = connect(self._address, self._timeout_s)
+        self.sock = self._open_stream()
         # A registry may take its time: only who cancels ends a request that was begun.
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -50,7 +50,7 @@ def no_answer(address: Address, timeout_s: float) -> DeadlineExceededError:
         timeout_s=timeout_s,
         address=str(address),
         remedy="is it the right port, and does no firewall stand between?"
-        if address.host
+        if address.is_tcp
         else "is the daemon overloaded, or still starting?",
     )
 
