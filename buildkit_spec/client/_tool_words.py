@@ -27,17 +27,17 @@ _FAR: tuple[Rule, ...] = (
         "{buildctl}",
     ),
     (
-        r"dial unix (\S+): connect: no such file|no such file or directory.*dial unix (\S+)",
+        r"dial unix (.+?): connect: no such file",
         "there is no socket {1} there",
         "is buildkitd running there, and is that its socket? {enter} ls -l {1}",
     ),
     (
-        r"dial unix (\S+): connect: connection refused",
+        r"dial unix (.+?): connect: connection refused",
         "nobody listens at {1} there",
         "is buildkitd running there? Its log says why it stopped",
     ),
     (
-        r"dial unix (\S+): connect: permission denied",
+        r"dial unix (.+?): connect: permission denied",
         "permission denied at the socket {1} there",
         "buildkitd --group makes it the group's; {enter} ls -l {1}",
     ),
@@ -179,10 +179,10 @@ def explain(
     text = "\n".join([*lines, str(code)])
     for pattern, reason, remedy in (*_RULES[program], *_FAR):
         if found := re.search(pattern, text, re.I):
-            groups = ["", next(filter(None, found.groups()), "")]
-            told = reason.format(*groups, **words)
+            group = next(filter(None, found.groups()), "")
+            told = reason.format("", group, **words)
             note = f" ({program} said: {said})" if said else ""
-            return told + note, remedy.format(*groups, **words)
+            return told + note, remedy.format("", shlex.quote(group), **words)
     by_hand = shlex.join(command)
     # Ended well, or by us: then what it said is no reason.
     if not (is_running or (code or 0) > 0):
