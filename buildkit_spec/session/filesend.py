@@ -1,4 +1,4 @@
-"""Results of a build that come back to us as one stream of bytes: oci, docker and tar exports.
+"""Results of a build that come back to us: archives as streams of bytes, and directories.
 
 Source: ``session/filesync/filesync.go`` ``SyncTarget``.
 """
@@ -12,6 +12,7 @@ from buildkit_spec._pb import filesync as pb
 from buildkit_spec._pb._method import Method
 from buildkit_spec.errors import SessionError
 from buildkit_spec.session._call import NOT_FOUND, Call, Handler, StatusError
+from buildkit_spec.session.receive import ReceivedDirectory
 
 _EXPORTER_HEADER = "buildkit-attachable-exporter-id"
 _METADATA_PREFIX = "exporter-md-"
@@ -22,27 +23,31 @@ Target = Callable[[Mapping[str, str]], BinaryIO]
 
 
 class FileSend:
-    """Answers ``moby.filesync.v1.FileSend`` for exporters that send bytes, not ``local``.
+    """Answers ``moby.filesync.v1.FileSend``.
 
     Each file is closed when its stream ends. It is complete only if the build then succeeds.
 
     Args:
-        targets: What opens the file of each exporter, by the exporter's index in the build.
+        targets: What opens the file of each exporter, by the exporter's index in the build; or the
+            directory of one that sends a tree.
     """
 
-    def __init__(self, targets: Mapping[int, Target]) -> None:
+    def __init__(self, targets: Mapping[int, Target | ReceivedDirectory]) -> None:
         self._targets = {str(index): target for index, target in targets.items()}
 
     def methods(self) -> Mapping[Method[Any, Any], Handler]:
         """See `Attachable.methods`."""
         return {pb.FileSend.DiffCopy: self._write}
 
-    def _write(self, call: Call[pb.BytesMessage, pb.BytesMessage]) -> None:
+    def _write(self, call: Call[Any, Any]) -> None:
         # Daemons that know one exporter only do not number it.
         index = call.metadata.get(_EXPORTER_HEADER, ("0",))[0]
         target = self._targets.get(index)
         if target is None:
             raise StatusError(NOT_FOUND, f"nothing takes the result of exporter {index}")
+        if isinstance(target, ReceivedDirectory):
+            target.receive(call)
+            return
         said = {
             name.removeprefix(_METADATA_PREFIX): ",".join(values)
             for name, values in call.metadata.items()
