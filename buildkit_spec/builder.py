@@ -23,7 +23,7 @@ from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import BuildResult, Reference
 
 if TYPE_CHECKING:
-    from buildkit_spec.client import Client
+    from buildkit_spec.client import Client, Tls
     from buildkit_spec.plan import Plan, Settings
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
@@ -41,7 +41,11 @@ class BuildkitBuilder:
 
     Args:
         address: The daemon, such as ``tcp://builder:1234`` or ``docker://``; by default
-            ``BUILDKIT_HOST``, then the usual sockets, then the Docker Engine.
+            what `find_endpoint` finds: the environment, configuration files, the usual sockets,
+            the Docker Engine.
+        builder: Name of a builder of the user's configuration, in place of an address.
+        tls: Certificates for the daemon, in place of those configured.
+        is_insecure: Whether plain TCP may leave this machine.
         network: Network of build steps whose spec does not say: ``default``, ``host`` or ``none``;
             by default ``BUILDKIT_SPEC_NETWORK``, else ``default``.
         insecure_registries: Hosts (with port) that may be spoken to over plain http; loopback
@@ -56,11 +60,14 @@ class BuildkitBuilder:
         self,
         address: str | None = None,
         *,
+        builder: str | None = None,
+        tls: Tls | None = None,
+        is_insecure: bool = False,
         network: str | None = None,
         insecure_registries: Iterable[str] = (),
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        self._address = address
+        self._wish = (address or "", builder or "", tls, is_insecure)
         self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "default")
         self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
         self._insecure_registries = tuple(insecure_registries)
@@ -105,12 +112,13 @@ class BuildkitBuilder:
 
         Raises:
             InvalidAddressError: The address has another form.
+            InvalidValueError: There is no builder of the name.
+            SpecError: A configuration file has problems.
             DaemonError: There is no daemon, or it does not answer.
         """
-        from buildkit_spec.client import Client, find_address
+        from buildkit_spec.client import Wish, find_endpoint
 
-        address, _ = find_address(self._address, self._env)
-        return Client(address)
+        return find_endpoint(Wish(*self._wish), self._env).connect()
 
     def exists(self, spec: ImageSpec) -> bool:
         """Whether the registry has the spec's image, for all its platforms.

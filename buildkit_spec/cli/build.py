@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from buildkit_spec.cli.group import exit_code
-from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
+from buildkit_spec.cli.options import (
+    Daemon,
+    daemon_options,
+    insecure_option,
+    read_specs,
+    spec_arguments,
+)
 from buildkit_spec.cli.progress import LazyDisplay
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ Examples:
 @click.option("--push/--no-push", default=None, help="Push; by default when a registry is named.")
 @click.option("--locked", is_flag=True, help="Install what the locks say; resolve nothing.")
 @click.option("--force", is_flag=True, help="Build and push even when the image is there.")
-@address_option
+@daemon_options
 @insecure_option
 @click.option(
     "--progress",
@@ -42,7 +48,7 @@ def command(
     push: bool | None,
     locked: bool,
     force: bool,
-    address: str | None,
+    daemon: Daemon,
     insecure_registries: tuple[str, ...],
     progress: Mode,
 ) -> None:
@@ -51,14 +57,13 @@ def command(
     FILE is a YAML spec, a Python file with ImageSpecs, or one of them as file.py:name. The name of
     each image, pinned to its digest, goes to standard output.
     """
-    from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.cli.summary import print_failure, print_result
     from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
 
     found = read_specs(files, overrides)
     if locked:
         found = [(name, spec.locked()) for name, spec in found]
-    builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
+    builder = daemon.make_builder(insecure_registries)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
     stream = sys.stderr
     with LazyDisplay(progress, stream) as display:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from buildkit_spec.cli.options import address_option
+from buildkit_spec.cli.options import Daemon, daemon_options
 
 
 @click.command()
-@address_option
+@daemon_options
 @click.option("--filter", "filters", metavar="FILTER", multiple=True, help="Such as type==regular.")
-def command(address: str | None, filters: tuple[str, ...]) -> None:
+def command(daemon: Daemon, filters: tuple[str, ...]) -> None:
     """Show what the daemon's build cache holds, the largest first."""
-    from buildkit_spec.client import Client, find_address
     from buildkit_spec.progress.text import size_text
 
-    found, _ = find_address(address, os.environ)
-    with Client(found) as client:
+    with daemon.find().connect() as client:
         records = sorted(client.disk_usage(filters), key=lambda one: -one.size_bytes)
     for record in records:
         state = "in use" if record.is_in_use else "shared" if record.is_shared else ""

@@ -2,21 +2,106 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 if TYPE_CHECKING:
+    from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.client import Endpoint, Tls
     from buildkit_spec.spec import ImageSpec
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-address_option = click.option(
-    "--addr",
-    "address",
-    metavar="ADDRESS",
-    help="The daemon: unix:///path, tcp://host:port, docker://, … [env: BUILDKIT_HOST]",
+
+@dataclass(frozen=True)
+class Daemon:
+    """What a command line says of the daemon."""
+
+    address: str | None
+    builder: str | None
+    tls_directory: Path | None
+    is_insecure: bool
+
+    def find(self) -> Endpoint:
+        """Return the daemon to use.
+
+        Raises:
+            BuildkitSpecError: See `find_endpoint`.
+        """
+        from buildkit_spec.client import Wish, find_endpoint
+
+        return find_endpoint(
+            Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
+        )
+
+    def make_builder(self, insecure_registries: tuple[str, ...] = ()) -> BuildkitBuilder:
+        """Return a builder on it, that connects when it needs to."""
+        from buildkit_spec.builder import BuildkitBuilder
+
+        return BuildkitBuilder(
+            self.address,
+            builder=self.builder,
+            tls=self._tls(),
+            is_insecure=self.is_insecure,
+            insecure_registries=insecure_registries,
+        )
+
+    def _tls(self) -> Tls | None:
+        if self.tls_directory is None:
+            return None
+        from buildkit_spec.client import Tls
+
+        return Tls.from_directory(self.tls_directory)
+
+
+def daemon_options(function: _F) -> _F:
+    """Add what names the daemon; the command gets it as ``daemon``."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        address: str | None,
+        builder: str | None,
+        tls_directory: Path | None,
+        is_insecure: bool,
+        **options: Any,
+    ) -> Any:
+        daemon = Daemon(address, builder, tls_directory, is_insecure)
+        return function(*args, daemon=daemon, **options)
+
+    for option in reversed(_DAEMON_OPTIONS):
+        command = option(command)
+    return cast("_F", command)
+
+
+_DAEMON_OPTIONS = (
+    click.option(
+        "--addr",
+        "address",
+        metavar="ADDRESS",
+        help="The daemon: unix:///path, tcp://host:port, docker://, ssh://host, … "
+        "[env: BUILDKIT_HOST]",
+    ),
+    click.option(
+        "--builder",
+        metavar="NAME",
+        help="A builder of yours, see `builders ls`. [env: BUILDKIT_SPEC_BUILDER]",
+    ),
+    click.option(
+        "--tls",
+        "tls_directory",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Certificates for tcp://: ca.pem, cert.pem, key.pem. [env: BUILDKIT_SPEC_TLS]",
+    ),
+    click.option(
+        "--insecure", "is_insecure", is_flag=True, help="Plain tcp:// may leave this machine."
+    ),
 )
 
 insecure_option = click.option(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from buildkit_spec.client.address import Address
     from buildkit_spec.client.capabilities import Capabilities
     from buildkit_spec.client.client import Client
-    from buildkit_spec.client.dial import Tls
+    from buildkit_spec.client.endpoint import Endpoint, Wish, find_endpoint
     from buildkit_spec.client.engine_store import engine_exporter, refuse_deadly
     from buildkit_spec.client.exporters import (
         CacheEntry,
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
         image_exporter,
         needed_capabilities,
     )
-    from buildkit_spec.client.find import find_address
     from buildkit_spec.client.gateway import Gateway
     from buildkit_spec.client.questions import GatewayQuestions, name_certificates
     from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
     from buildkit_spec.client.result import BuildOutput, FileStat, Ref
+    from buildkit_spec.client.tls import Tls
 
 __all__ = [
     "Address",
@@ -36,6 +36,7 @@ __all__ = [
     "Capabilities",
     "Client",
     "DaemonInfo",
+    "Endpoint",
     "Exporter",
     "FileStat",
     "Gateway",
@@ -44,9 +45,10 @@ __all__ = [
     "RunBuild",
     "SolveResult",
     "Tls",
+    "Wish",
     "Worker",
     "engine_exporter",
-    "find_address",
+    "find_endpoint",
     "image_exporter",
     "name_certificates",
     "needed_capabilities",
@@ -61,6 +63,7 @@ _MODULES = {
     "Capabilities": "capabilities",
     "Client": "client",
     "DaemonInfo": "records",
+    "Endpoint": "endpoint",
     "Exporter": "exporters",
     "FileStat": "result",
     "Gateway": "gateway",
@@ -68,10 +71,11 @@ _MODULES = {
     "Ref": "result",
     "RunBuild": "_build",
     "SolveResult": "_build",
-    "Tls": "dial",
+    "Tls": "tls",
+    "Wish": "endpoint",
     "Worker": "records",
     "engine_exporter": "engine_store",
-    "find_address": "find",
+    "find_endpoint": "endpoint",
     "image_exporter": "exporters",
     "name_certificates": "questions",
     "needed_capabilities": "exporters",

@@ -16,7 +16,7 @@ from buildkit_spec.client._calls import CALL_ERRORS, Req, Res, begin, begin_stre
 from buildkit_spec.client._errors import translate
 from buildkit_spec.client._greeting import greet
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.dial import Tls, dial
+from buildkit_spec.client.dial import dial
 from buildkit_spec.client.engine_api import EngineApi
 from buildkit_spec.client.engine_push import push_image
 from buildkit_spec.client.exporters import CacheEntry, Exporter
@@ -28,6 +28,7 @@ from buildkit_spec.client.records import (
     decode_record,
     decode_worker,
 )
+from buildkit_spec.client.tls import Tls
 from buildkit_spec.errors import UnsupportedCapabilityError
 from buildkit_spec.values import Credentials, Digest, Reference, StatusCallback
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.docker_context import DEFAULT_SOCKET, chosen_engine
+from buildkit_spec.client.docker_context import DEFAULT_SOCKET, Engine, chosen_engine
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
 from buildkit_spec.client.sockets import connect
+from buildkit_spec.client.tls import Tls
 from buildkit_spec.client.tool import Tool
 from buildkit_spec.errors import ConnectionFailedError, DaemonError, DeadlineExceededError
 
@@ -39,23 +40,6 @@ _TCP_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 30_000),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """Certificates for a ``tcp://`` daemon; files in PEM.
-
-    Attributes:
-        ca: Who signs the daemon's certificate; None for the machine's authorities.
-        cert: Our own certificate; None to show none.
-        key: Its key.
-        server_name: Name in the daemon's certificate, where it is not the address's host.
-    """
-
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    server_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +95,7 @@ def dial(
     Args:
         address: The daemon's.
         timeout_s: How long connecting may take, in seconds.
-        tls: For ``tcp://``; None is plain.
+        tls: For ``tcp://``, and ``docker://tcp://``; None is plain.
         is_insecure_allowed: Whether plain TCP may leave this machine.
 
     Raises:
@@ -119,13 +103,12 @@ def dial(
         DeadlineExceededError: It did not answer in time.
     """
     if address.is_open:
-        engine = chosen_engine(os.environ)
-        address = engine[0] if engine else Address("docker", DEFAULT_SOCKET)
-    is_plain = tls is None or address.scheme != "tcp"
-    if address.is_tcp and is_plain and not address.is_loopback and not is_insecure_allowed:
+        engine = chosen_engine(os.environ) or Engine(Address("docker", DEFAULT_SOCKET), "")
+        address, tls = engine.address, tls or engine.tls
+    if address.is_tcp and tls is None and not address.is_loopback and not is_insecure_allowed:
         raise _refuse_plain(address)
     tool = Tool(address, timeout_s) if address.is_by_tool else None
-    open_stream = tool.open if tool is not None else partial(connect, address, timeout_s)
+    open_stream = _opener(address, tool, tls, timeout_s)
     relay = None
     if address.scheme == "docker":
         upgrade = partial(open_docker_stream, address, timeout_s, open_stream)
@@ -141,6 +124,18 @@ def dial(
     else:
         channel = _channel(address.target, tls=tls, options=_TCP_OPTIONS)
     return Dialed(address, channel, open_stream, relay, tool)
+
+
+def _opener(
+    address: Address, tool: Tool | None, tls: Tls | None, timeout_s: float
+) -> Callable[[], socket.socket]:
+    if tool is not None:
+        return tool.open
+    if tls is None or address.scheme != "docker" or not address.is_tcp:
+        return partial(connect, address, timeout_s)
+    from buildkit_spec.client.tls_stream import open_tls_stream
+
+    return partial(open_tls_stream, address, tls, timeout_s)
 
 
 def _relay(open_stream: Callable[[], socket.socket], tool: Tool | None) -> Relay:

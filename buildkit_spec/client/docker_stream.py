@@ -37,7 +37,7 @@ def open_docker_stream(
 
     Source: moby ``api/server/router/grpc``.
     """
-    stream = open_stream()
+    stream, reason = open_stream(), ""
     try:
         stream.settimeout(timeout_s)
         stream.sendall(_REQUEST)
@@ -45,19 +45,22 @@ def open_docker_stream(
     except TimeoutError as error:
         stream.close()
         raise no_answer(address, timeout_s) from error
-    except OSError:
-        status = 0
+    except OSError as error:
+        status, reason = 0, getattr(error, "reason", "")  # OpenSSL's
     if status != _SWITCHING_PROTOCOLS:
         stream.close()
-        raise _refused(address, status)
+        raise _refused(address, status, reason)
     stream.settimeout(None)
     return stream
 
 
-def _refused(address: Address, status: int) -> ConnectionFailedError:
+def _refused(address: Address, status: int, tls_reason: str) -> ConnectionFailedError:
     if status:
         said = f"has no BuildKit: it answered HTTP {status} to the upgrade"
         remedy = "is it a Docker Engine, 20.10 or newer? Else set BUILDKIT_HOST to a buildkitd"
+    elif tls_reason:
+        said = f"ends the TLS connection: {tls_reason.replace('_', ' ').lower()}"
+        remedy = "are these the certificates that it wants?"
     else:
         direct = f"unix://{address.path}" if address.path else f"tcp://{address.target}"
         said = "is no Docker Engine: it does not speak HTTP"

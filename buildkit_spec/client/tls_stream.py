@@ -1,0 +1,124 @@
+"""`TlsStream`: a connection to a Docker Engine over TLS, for a reader and a writer at once.
+
+gRPC speaks TLS itself; only what is upgraded from HTTP needs this.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from buildkit_spec.client.address import Address
+from buildkit_spec.client.sockets import connect, no_answer
+from buildkit_spec.client.tls import Tls
+from buildkit_spec.errors import ConnectionFailedError
+
+_T = TypeVar("_T")
+
+
+class TlsStream(ssl.SSLSocket):
+    """A TLS connection that two threads may use at once, which OpenSSL's own may not be.
+
+    Nothing blocks inside of OpenSSL: who must wait does so outside, without the lock.
+    """
+
+    _lock: threading.Lock | None = None
+    _patience_s: float | None = None
+
+    def share(self) -> None:
+        """Let two threads use it from now on; the handshake is done."""
+        self._patience_s = super().gettimeout()
+        super().settimeout(0)
+        self._lock = threading.Lock()
+
+    def settimeout(self, value: float | None) -> None:
+        """See `socket.socket.settimeout`."""
+        if self._lock is None:
+            super().settimeout(value)
+        self._patience_s = value
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """See `socket.socket.recv`."""
+        receive = super().recv
+        return self._patiently(lambda: receive(buflen, flags))
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        """See `socket.socket.recv_into`."""
+        receive = super().recv_into
+        return self._patiently(lambda: receive(buffer, nbytes, flags))
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """See `socket.socket.sendall`."""
+        send, rest = super().send, memoryview(data).cast("B")
+        while rest:
+            rest = rest[self._patiently(lambda rest=rest: send(rest, flags)) :]  # type: ignore[misc]
+
+    def shutdown(self, how: int) -> None:
+        """See `socket.socket.shutdown`; what comes in after ``SHUT_WR`` is still decrypted."""
+        socket.socket.shutdown(self, how)
+
+    def _patiently(self, step: Callable[[], _T]) -> _T:
+        if self._lock is None:
+            return step()
+        while True:
+            try:
+                with self._lock:
+                    return step()
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except ssl.SSLWantWriteError:
+                event = select.POLLOUT
+            poll = select.poll()
+            poll.register(self, event)
+            if not poll.poll(None if self._patience_s is None else self._patience_s * 1000):
+                raise TimeoutError
+
+
+def open_tls_stream(address: Address, tls: Tls, timeout_s: float) -> TlsStream:
+    """Connect to a host and port over TLS.
+
+    Args:
+        address: Where to.
+        tls: Whom to trust, and what to show.
+        timeout_s: How long it may take, in seconds; it stays the stream's timeout.
+
+    Raises:
+        ConnectionFailedError: It cannot be reached, or not with these certificates.
+        DeadlineExceededError: Nobody answered in time.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConnectionFailedError(
+            f"cannot use the certificates for {address}: {error.strerror or error}",
+            address=str(address),
+            remedy="check that the files are there, are PEM, and that the key is the certificate's",
+        ) from error
+    context.sslsocket_class = TlsStream
+    plain = connect(address, timeout_s)
+    try:
+        stream = context.wrap_socket(plain, server_hostname=tls.server_name or address.host)
+    except TimeoutError as error:
+        plain.close()
+        raise no_answer(address, timeout_s) from error
+    except OSError as error:
+        plain.close()
+        raise ConnectionFailedError(
+            f"no TLS with {address}: {getattr(error, 'verify_message', '') or _reason(error)}",
+            address=str(address),
+            remedy="are these that Engine's certificates, and does it speak TLS on this port?",
+        ) from error
+    assert isinstance(stream, TlsStream)
+    stream.share()
+    return stream
+
+
+def _reason(error: OSError) -> str:
+    words = getattr(error, "reason", None) or error.strerror or str(error)
+    return str(words).replace("_", " ").lower()
