@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from buildkit_spec.client.address import Address
     from buildkit_spec.client.capabilities import Capabilities
     from buildkit_spec.client.client import Client
+    from buildkit_spec.client.delivery import Delivery, Order
     from buildkit_spec.client.endpoint import Endpoint, Wish, find_endpoint
     from buildkit_spec.client.engine_store import engine_exporter, refuse_deadly
     from buildkit_spec.client.exporters import (
@@ -36,11 +37,13 @@ __all__ = [
     "Capabilities",
     "Client",
     "DaemonInfo",
+    "Delivery",
     "Endpoint",
     "Exporter",
     "FileStat",
     "Gateway",
     "GatewayQuestions",
+    "Order",
     "Ref",
     "RunBuild",
     "SolveResult",
@@ -63,11 +66,13 @@ _MODULES = {
     "Capabilities": "capabilities",
     "Client": "client",
     "DaemonInfo": "records",
+    "Delivery": "delivery",
     "Endpoint": "endpoint",
     "Exporter": "exporters",
     "FileStat": "result",
     "Gateway": "gateway",
     "GatewayQuestions": "questions",
+    "Order": "delivery",
     "Ref": "result",
     "RunBuild": "_build",
     "SolveResult": "_build",

@@ -11,8 +11,9 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+from buildkit_spec.client._failure import one_line
 from buildkit_spec.client.address import Address
-from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
+from buildkit_spec.errors import ConnectionFailedError, ExportError, SolveCanceledError
 
 
 class EngineApi:
@@ -72,6 +73,47 @@ class EngineApi:
         finally:
             connection.close()
 
+    @contextmanager
+    def upload(self, path: str) -> Iterator[Callable[[bytes], None]]:
+        """Send a request whose body comes in pieces; leaving the block waits for the answer.
+
+        What is raised within breaks the request off. Yields what takes the next piece.
+
+        Args:
+            path: As for `post`.
+
+        Raises:
+            ExportError: The Engine refuses what was sent.
+            ConnectionFailedError: The Engine is not there, or went away meanwhile.
+            DeadlineExceededError: It did not take the connection in time.
+            SolveCanceledError: `close` was called.
+
+        Source: moby ``api/server/router/image/image_routes.go``, ``postImagesLoad``.
+        """
+        connection = _Connection(self._open_stream)
+        try:
+            connection.connect()
+            with self._tracked(connection.sock):
+                connection.putrequest("POST", path)
+                connection.putheader("Content-Type", "application/x-tar")
+                connection.putheader("Transfer-Encoding", "chunked")
+                connection.endheaders()
+                yield lambda data: _send_chunk(connection, data)
+                connection.send(b"0\r\n\r\n")
+                with closing(connection.getresponse()) as answer:
+                    for message in filter(None, map(_decode, answer)):
+                        is_refused = answer.status != HTTPStatus.OK
+                        said = _refusal(message) if is_refused else message
+                        if said.get("error"):
+                            raise ExportError(
+                                f"the Docker Engine at {self._address} did not load the image:"
+                                f" {one_line(str(said['error']))}"
+                            )
+        except (OSError, HTTPException) as error:
+            raise self.lost(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
     def lost(self, why: str) -> ConnectionFailedError | SolveCanceledError:
         """Return the error of an answer that broke off."""
         if self._is_closed:
@@ -107,6 +149,11 @@ class _Connection(HTTPConnection):
         # A registry may take its time: only who cancels ends a request that was begun.
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _send_chunk(connection: HTTPConnection, data: bytes) -> None:
+    if data:  # an empty one would be the last
+        connection.send(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 def _decode(line: bytes) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Source: ``session/filesync/filesync.go`` ``SyncTarget``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from buildkit_spec._pb import filesync as pb
 from buildkit_spec._pb._method import Method
@@ -17,9 +18,17 @@ from buildkit_spec.session.receive import ReceivedDirectory
 _EXPORTER_HEADER = "buildkit-attachable-exporter-id"
 _METADATA_PREFIX = "exporter-md-"
 
-Target = Callable[[Mapping[str, str]], BinaryIO]
-"""Opens the file that a result goes to, given what the exporter says of it, such as
-``containerimage.digest``. The file is buffered; raises OSError when it cannot be opened."""
+
+class Sink(Protocol):
+    """Takes the bytes of a result."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next ones, all of them."""
+
+
+Target = Callable[[Mapping[str, str]], AbstractContextManager[Sink]]
+"""Opens what a result goes to, such as a buffered file, given what the exporter says of it, such as
+``containerimage.digest``. Raises OSError when it cannot be opened."""
 
 
 class FileSend:

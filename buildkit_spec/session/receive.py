@@ -36,12 +36,15 @@ class ReceivedDirectory:
     Args:
         path: The directory; may be there already, and then keeps what the tree has not.
 
+    Attributes:
+        path: The directory.
+
     Raises:
         SessionError: It is no directory, or cannot be written to.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._staging = Staging(path.absolute())
         self._lock = threading.Lock()
         self._left_out: list[str] = []
@@ -64,7 +67,7 @@ class ReceivedDirectory:
                 try:
                     transfer.run()
                 except OSError as error:
-                    raise unwritable(self._path, error) from error
+                    raise unwritable(self.path, error) from error
                 with self._lock:
                     self._left_out += transfer.left_out
         except BuildkitSpecError as error:

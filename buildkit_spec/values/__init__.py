@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         LoadOutput,
         LocalOutput,
         Output,
-        is_push,
     )
     from buildkit_spec.values.platform import Platform
     from buildkit_spec.values.reference import DOCKER_HUB, Reference
@@ -63,7 +62,6 @@ __all__ = [
     "StepResult",
     "TransferStatus",
     "VertexStatus",
-    "is_push",
     "parse_output",
 ]
 
@@ -94,7 +92,6 @@ _MODULES = {
     "StepResult": "result",
     "TransferStatus": "status",
     "VertexStatus": "status",
-    "is_push": "outputs",
     "parse_output": "output_text",
 }
 

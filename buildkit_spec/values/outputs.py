@@ -32,6 +32,11 @@ class ImageOutput:
     is_unpacked: bool = False
     attrs: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_only_pushed(self) -> bool:
+        """Whether nothing is to be done when the image is there, under its tags."""
+        return self.is_pushed and not self.is_by_digest and not self.is_unpacked
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOutput:
@@ -77,8 +82,3 @@ class LoadOutput:
 
 Output = ImageOutput | ArchiveOutput | LocalOutput | LoadOutput
 """One of the things that may become of a result."""
-
-
-def is_push(output: Output) -> bool:
-    """Whether the output does nothing but push, so that an image that is there needs no build."""
-    return isinstance(output, ImageOutput) and output.is_pushed and not output.is_unpacked

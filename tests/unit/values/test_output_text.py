@@ -14,7 +14,6 @@ from buildkit_spec.values import (
     LocalOutput,
     Output,
     Reference,
-    is_push,
     parse_output,
 )
 
@@ -100,6 +99,17 @@ def test_output_with_a_name_that_is_none_is_refused(name: str) -> None:
 
 def test_only_pushes_need_no_build_when_the_image_is_there() -> None:
     """Anything that leaves something on this machine or the daemon's does."""
-    outputs = ["type=registry", "type=image", "type=image,push=true,unpack=true", "out", "-"]
+    outputs = [
+        "type=registry",
+        "type=image",
+        "type=image,push=true,unpack=true",
+        "type=registry,push-by-digest=true",
+    ]
+    images = [parse_output(text) for text in outputs]
 
-    assert [is_push(parse_output(text)) for text in outputs] == [True, False, False, False, False]
+    assert [isinstance(one, ImageOutput) and one.is_only_pushed for one in images] == [
+        True,
+        False,
+        False,
+        False,
+    ]
