@@ -129,6 +129,22 @@ class BuildkitBuilder:
         reference = Reference.parse(spec.image_name())
         return self.registry_for(spec).exists(reference, platforms=spec.platforms())
 
+    def image_id(self, spec: ImageSpec, result: BuildResult) -> Digest | None:
+        """Return what docker calls an image's id: the digest of its config.
+
+        Of several platforms, which have no config in common, it is the digest of the index. None
+        when there is no image.
+
+        Raises:
+            RegistryError: The image was there already, and its registry does not tell.
+        """
+        if result.config_digest is not None or result.digest is None or len(result.platforms) != 1:
+            return result.config_digest or result.digest
+        from buildkit_spec.values import Digest
+
+        image = self.registry_for(spec).image(result.reference, result.platforms[0])
+        return Digest.of(image.config)
+
     def build(
         self,
         spec: ImageSpec,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import click
 
+from buildkit_spec.cli.files import replace_text
 from buildkit_spec.cli.options import (
     Daemon,
     daemon_options,
@@ -14,7 +12,6 @@ from buildkit_spec.cli.options import (
     read_specs,
     spec_arguments,
 )
-from buildkit_spec.errors import SpecError
 
 
 @click.command(
@@ -54,17 +51,3 @@ def command(
         elif path is not None:
             replace_text(path, builder.lock(spec, upgrade=upgrade))
             click.echo(str(path))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file at once: whoever reads it meanwhile finds the old one or the new one.
-
-    Raises:
-        SpecError: It cannot be written.
-    """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        raise SpecError(f"{path} cannot be written: {error.strerror}", source=str(path)) from error
