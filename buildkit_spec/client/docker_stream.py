@@ -46,7 +46,9 @@ def open_docker_stream(
         stream.close()
         raise no_answer(address, timeout_s) from error
     except OSError as error:
-        status, reason = 0, getattr(error, "reason", "")  # OpenSSL's
+        # A server that takes no certificate of ours says so after the handshake, or just hangs up.
+        is_tls = hasattr(stream, "cipher")
+        status, reason = 0, getattr(error, "reason", "it hangs up") if is_tls else ""
     if status != _SWITCHING_PROTOCOLS:
         stream.close()
         raise _refused(address, status, reason)
