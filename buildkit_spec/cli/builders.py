@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from buildkit_spec.cli.options import Daemon
+from buildkit_spec.cli.options import Daemon, tls_options
 
 if TYPE_CHECKING:
     from buildkit_spec.client import Address, Client, Endpoint
-
-_FILE = click.Path(path_type=Path)
 
 
 @click.group(
     epilog="""\b
 Examples:
-  buildkit-spec builders add lab tcp://builder:1234 --tls ~/certs/lab --use
+  buildkit-spec builders add lab tcp://builder:1234 --tlsdir ~/certs/lab --use
   buildkit-spec builders add cluster kube-pod://builder-0?namespace=ci
   buildkit-spec builders inspect lab
   buildkit-spec build image.yaml --builder cluster
@@ -34,11 +32,7 @@ def command() -> None:
 @command.command("add")
 @click.argument("name")
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
-@click.option("--tls", "tls_directory", type=_FILE, help="Has ca.pem, cert.pem and key.pem.")
-@click.option("--ca", type=_FILE, help="Who signs the daemon's certificate.")
-@click.option("--cert", type=_FILE, help="The certificate to show.")
-@click.option("--key", type=_FILE, help="Its key.")
-@click.option("--server-name", help="Name in the daemon's certificate, if not the address's host.")
+@tls_options
 @click.option("--platform", "platforms", multiple=True, help="What it is to be used for.")
 @click.option("--insecure", is_flag=True, help="Plain tcp:// may leave this machine.")
 @click.option("--use", "is_used", is_flag=True, help="Build on it from now on.")
@@ -47,10 +41,10 @@ def add(
     name: str,
     addresses: tuple[str, ...],
     tls_directory: Path | None,
-    ca: Path | None,
-    cert: Path | None,
-    key: Path | None,
-    server_name: str | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    tls_server_name: str | None,
     platforms: tuple[str, ...],
     insecure: bool,
     is_used: bool,
@@ -62,12 +56,12 @@ def add(
     """
     from buildkit_spec.client.configuration_edit import add_builder
 
-    files = {"ca": ca, "cert": cert, "key": key}
+    files = {"ca": tls_ca, "cert": tls_cert, "key": tls_key}
     tls: dict[str, str] = {word: str(file.absolute()) for word, file in files.items() if file}
-    if server_name:
-        tls["server_name"] = server_name
+    if tls_server_name:
+        tls["server_name"] = tls_server_name
     if tls_directory is not None and tls:
-        raise click.UsageError("--tls names all files: leave it, or the others, out")
+        raise click.UsageError("--tlsdir names all files: leave it, or the others, out")
     entry = {
         "address": _one_or_list(addresses),
         "tls": str(tls_directory.absolute()) if tls_directory is not None else tls,
@@ -147,7 +141,7 @@ def inspect(name: str | None) -> None:
     from buildkit_spec.errors import DaemonError
     from buildkit_spec.progress import failure_text
 
-    endpoint = Daemon(None, name, None, is_insecure=False).find()
+    endpoint = Daemon(None, name).find()
     click.echo(f"builder:   {endpoint.builder or 'none'} ({endpoint.why})")
     if endpoint.platforms:
         click.echo(f"used for:  {', '.join(map(str, endpoint.platforms))}")

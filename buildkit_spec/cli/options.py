@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -24,8 +24,8 @@ class Daemon:
 
     address: str | None
     builder: str | None
-    tls_directory: Path | None
-    is_insecure: bool
+    tls_files: dict[str, Any] = field(default_factory=dict)
+    is_insecure: bool = False
 
     def find(self) -> Endpoint:
         """Return the daemon to use.
@@ -52,11 +52,12 @@ class Daemon:
         )
 
     def _tls(self) -> Tls | None:
-        if self.tls_directory is None:
+        given = {name: value for name, value in self.tls_files.items() if value}
+        if not given:
             return None
         from buildkit_spec.client import Tls
 
-        return Tls.from_directory(self.tls_directory)
+        return Tls.from_files(**given)
 
 
 def daemon_options(function: _F) -> _F:
@@ -67,17 +68,63 @@ def daemon_options(function: _F) -> _F:
         *args: Any,
         address: str | None,
         builder: str | None,
-        tls_directory: Path | None,
         is_insecure: bool,
         **options: Any,
     ) -> Any:
-        daemon = Daemon(address, builder, tls_directory, is_insecure)
+        files = {name: options.pop(f"tls_{name}") for name in TLS_NAMES}
+        daemon = Daemon(address, builder, files, is_insecure)
         return function(*args, daemon=daemon, **options)
 
     for option in reversed(_DAEMON_OPTIONS):
         command = option(command)
     return cast("_F", command)
 
+
+TLS_NAMES = ("directory", "ca", "cert", "key", "server_name")
+"""What `tls_options` gives a command, each with ``tls_`` before it."""
+
+
+def tls_options(function: _F) -> _F:
+    """Add what names certificates, in buildctl's words."""
+    for option in reversed(_TLS_OPTIONS):
+        function = option(function)
+    return function
+
+
+_FILE = click.Path(path_type=Path)
+_TLS_OPTIONS = (
+    click.option(
+        "--tlsdir",
+        "tls_directory",
+        metavar="DIR",
+        type=_FILE,
+        help="Certificates for tcp://: ca.pem, cert.pem, key.pem. [env: BUILDKIT_TLS_DIR]",
+    ),
+    click.option(
+        "--tlscacert",
+        "tls_ca",
+        metavar="FILE",
+        type=_FILE,
+        help="Who signs the daemon's certificate. [env: BUILDKIT_TLS_CACERT]",
+    ),
+    click.option(
+        "--tlscert",
+        "tls_cert",
+        metavar="FILE",
+        type=_FILE,
+        help="The certificate to show. [env: BUILDKIT_TLS_CERT]",
+    ),
+    click.option(
+        "--tlskey", "tls_key", metavar="FILE", type=_FILE, help="Its key. [env: BUILDKIT_TLS_KEY]"
+    ),
+    click.option(
+        "--tlsservername",
+        "tls_server_name",
+        metavar="NAME",
+        help="Name in the daemon's certificate, if not the address's host. "
+        "[env: BUILDKIT_TLS_SERVER_NAME]",
+    ),
+)
 
 _DAEMON_OPTIONS = (
     click.option(
@@ -92,13 +139,7 @@ _DAEMON_OPTIONS = (
         metavar="NAME",
         help="A builder of yours, see `builders ls`. [env: BUILDKIT_SPEC_BUILDER]",
     ),
-    click.option(
-        "--tls",
-        "tls_directory",
-        metavar="DIR",
-        type=click.Path(path_type=Path),
-        help="Certificates for tcp://: ca.pem, cert.pem, key.pem. [env: BUILDKIT_SPEC_TLS]",
-    ),
+    tls_options,
     click.option(
         "--insecure", "is_insecure", is_flag=True, help="Plain tcp:// may leave this machine."
     ),

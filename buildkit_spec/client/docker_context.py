@@ -51,12 +51,10 @@ def chosen_engine(env: Mapping[str, str]) -> Engine | None:
         InvalidAddressError: The address is of a kind that we do not dial.
         DaemonNotFoundError: The context does not exist, or has no address.
     """
-    directory = Path(env.get("DOCKER_CONFIG") or home_directory(env) / ".docker")
+    directory = _directory(env)
     host = env.get("DOCKER_HOST")
     if host:
-        certificates = Path(env.get("DOCKER_CERT_PATH") or directory)
-        # As docker does, by whether it is empty: also "0" asks for it.
-        tls = _certificates(certificates) if env.get("DOCKER_TLS_VERIFY") else None
+        tls = engine_certificates(env)
         return Engine(_address(host, "DOCKER_HOST"), "DOCKER_HOST is set", tls)
     name = env.get("DOCKER_CONTEXT") or _read(directory / "config.json").get("currentContext")
     if not isinstance(name, str) or name in {"", "default"}:
@@ -71,6 +69,21 @@ def chosen_engine(env: Mapping[str, str]) -> Engine | None:
     tls = _certificates(directory / "contexts" / "tls" / identity / "docker")
     address = _address(host, f"Docker context {name!r}")
     return Engine(address, f"the Docker context is {name!r}", tls)
+
+
+def engine_certificates(env: Mapping[str, str]) -> Tls | None:
+    """Return the certificates that ``DOCKER_TLS_VERIFY`` asks for; None when it does not.
+
+    They lie in ``DOCKER_CERT_PATH``, else in docker's own folder.
+    """
+    # As docker does, by whether it is empty: also "0" asks for it.
+    if not env.get("DOCKER_TLS_VERIFY"):
+        return None
+    return _certificates(Path(env.get("DOCKER_CERT_PATH") or _directory(env)))
+
+
+def _directory(env: Mapping[str, str]) -> Path:
+    return Path(env.get("DOCKER_CONFIG") or home_directory(env) / ".docker")
 
 
 def _certificates(directory: Path) -> Tls | None:

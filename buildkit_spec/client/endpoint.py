@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.configuration import Configuration, load_configuration, load_project
-from buildkit_spec.client.docker_context import DEFAULT_SOCKET, Engine, chosen_engine
+from buildkit_spec.client.docker_context import (
+    DEFAULT_SOCKET,
+    Engine,
+    chosen_engine,
+    engine_certificates,
+)
 from buildkit_spec.client.find import BUILDKITD_SOCKET, find_answering
 from buildkit_spec.client.tls import Tls
 from buildkit_spec.errors import ConnectionFailedError, DeadlineExceededError, InvalidValueError
@@ -114,7 +119,8 @@ def find_endpoint(
 
     In this order: what *wish* names, ``BUILDKIT_SPEC_BUILDER``, ``BUILDKIT_HOST``, the project's
     choice, the user's choice, and what answers (`find_answering`). Certificates are those of
-    *wish*, else of the environment, else the builder's.
+    *wish*, else of the environment (`Tls.from_env`), else the builder's; for an Engine, else
+    those that ``DOCKER_TLS_VERIFY`` asks for.
 
     Args:
         wish: What the caller says.
@@ -128,6 +134,7 @@ def find_endpoint(
         InvalidValueError: There is no builder of a name, or both a name and an address are given.
         SpecError: A file of the configuration has problems.
         DaemonNotFoundError: Nothing is set, and no daemon answers.
+        TlsFailedError: Certificates are named that are not there.
     """
     wish = wish or Wish()
     if wish.address and wish.builder:
@@ -144,9 +151,14 @@ def find_endpoint(
         opened = [engine.address if one.is_open else one for one in found.addresses]
         why = f"{found.why}, and {engine.why}" if engine.why else found.why
         found = replace(found, addresses=tuple(opened), why=why, tls=found.tls or engine.tls)
+    tls = found.tls
+    if tls is None and any(one.scheme == "docker" and one.is_tcp for one in found.addresses):
+        tls = engine_certificates(env)
+    for said in (Tls.from_env(env), wish.tls):
+        tls = tls if said is None else said.over(tls)
     return replace(
         found,
-        tls=wish.tls or Tls.from_env(env) or found.tls,
+        tls=tls,
         is_insecure=wish.is_insecure or found.is_insecure,
     )
 
