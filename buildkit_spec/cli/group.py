@@ -17,6 +17,7 @@ _COMMANDS = {
     "exists": "Tell whether images are in their registry.",
     "info": "Show the daemon: address, version, workers, capabilities.",
     "builders": "Name daemons, and choose the one to build on.",
+    "certs": "Make certificates for builder machines and those who build on them.",
     "du": "Show what the daemon's build cache holds.",
     "prune": "Remove what the build cache does not need.",
 }
