@@ -45,6 +45,7 @@ def make_certificate(folder: Path, *, days: int = 1) -> Tls:
     text = certificate.public_bytes(serialization.Encoding.PEM)
     (folder / "ca.pem").write_bytes(text)
     (folder / "cert.pem").write_bytes(text)
+    (folder / "key.pem").touch(0o600)
     (folder / "key.pem").write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -52,6 +53,7 @@ def make_certificate(folder: Path, *, days: int = 1) -> Tls:
             serialization.NoEncryption(),
         )
     )
+    (folder / "key.pem").chmod(0o600)
     return Tls.from_directory(folder)
 
 
