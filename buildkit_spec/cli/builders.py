@@ -168,7 +168,7 @@ def _print_daemon(client: Client, address: Address) -> None:
 
 
 def _print_certificates(endpoint: Endpoint) -> None:
-    from buildkit_spec.client.certificates import read_certificates
+    from buildkit_spec.certs import read_certificates
 
     tls = endpoint.tls
     if tls is None:

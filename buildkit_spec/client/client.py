@@ -73,7 +73,9 @@ class Client:
         self._engine = EngineApi(self._dialed.address, open_stream) if is_engine else None
         try:
             with self._dialed.explained():
-                self._info = greet(self.channel, address, connect_timeout_s)
+                self._info = greet(
+                    self.channel, address, connect_timeout_s, has_tls=tls is not None
+                )
         except BaseException:
             self.close()
             raise

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildkit_spec.client.address import Address
@@ -100,6 +99,7 @@ def dial(
 
     Raises:
         ConnectionFailedError: It cannot be reached, or only in the clear.
+        TlsFailedError: There is no TLS with it, with these certificates; says why.
         DeadlineExceededError: It did not answer in time.
     """
     if address.is_open:
@@ -109,13 +109,17 @@ def dial(
         raise _refuse_plain(address)
     tool = Tool(address, timeout_s) if address.is_by_tool else None
     open_stream = _opener(address, tool, tls, timeout_s)
+    if tls is not None and address.is_tcp:
+        from buildkit_spec.client.tls_check import check_tls
+
+        check_tls(address, tls, timeout_s)
     relay = None
     if address.scheme == "docker":
         upgrade = partial(open_docker_stream, address, timeout_s, open_stream)
         relay = _relay(upgrade, tool)
     elif tool is not None:
         relay = _relay(open_stream, tool)
-    else:
+    elif tls is None or not address.is_tcp:
         open_stream().close()
     socket_path = address.path if relay is None else relay.path
     if socket_path:
@@ -152,7 +156,8 @@ def _refuse_plain(address: Address) -> ConnectionFailedError:
     return ConnectionFailedError(
         f"{address} is plain tcp: anybody on the way can read and change what is built",
         address=str(address),
-        remedy=f"ssh -NL 1234:localhost:{address.port} {address.host}, and use {local}",
+        remedy=f"--tlsdir DIR, with certificates (buildkit-spec certs init); or ssh -NL"
+        f" 1234:localhost:{address.port} {address.host}, and {local}; or --insecure, at your risk",
     )
 
 
@@ -172,15 +177,8 @@ def _channel(
         return grpc.insecure_channel(target, options=options)
     if tls.server_name:
         options = (*options, ("grpc.ssl_target_name_override", tls.server_name))
-    credentials = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.cert))
+    from buildkit_spec.client.tls_context import authorities, read_own
+
+    key, cert = (read_own(file) if file else None for file in (tls.key, tls.cert))
+    credentials = grpc.ssl_channel_credentials(authorities(tls), key, cert)
     return grpc.secure_channel(target, credentials, options=options)
-
-
-def _read(path: Path | None) -> bytes | None:
-    try:
-        return path.read_bytes() if path else None
-    except OSError as error:
-        raise ConnectionFailedError(
-            f"cannot read the certificate file {path}: {(error.strerror or str(error)).lower()}",
-            remedy="check the path, and that you may read it",
-        ) from error

@@ -37,7 +37,7 @@ def open_docker_stream(
 
     Source: moby ``api/server/router/grpc``.
     """
-    stream, reason = open_stream(), ""
+    stream = open_stream()
     try:
         stream.settimeout(timeout_s)
         stream.sendall(_REQUEST)
@@ -45,24 +45,19 @@ def open_docker_stream(
     except TimeoutError as error:
         stream.close()
         raise no_answer(address, timeout_s) from error
-    except OSError as error:
-        # A server that takes no certificate of ours says so after the handshake, or just hangs up.
-        is_tls = hasattr(stream, "cipher")
-        status, reason = 0, getattr(error, "reason", "it hangs up") if is_tls else ""
+    except OSError:
+        status = 0
     if status != _SWITCHING_PROTOCOLS:
         stream.close()
-        raise _refused(address, status, reason)
+        raise _refused(address, status)
     stream.settimeout(None)
     return stream
 
 
-def _refused(address: Address, status: int, tls_reason: str) -> ConnectionFailedError:
+def _refused(address: Address, status: int) -> ConnectionFailedError:
     if status:
         said = f"has no BuildKit: it answered HTTP {status} to the upgrade"
         remedy = "is it a Docker Engine, 20.10 or newer? Else set BUILDKIT_HOST to a buildkitd"
-    elif tls_reason:
-        said = f"ends the TLS connection: {tls_reason.replace('_', ' ').lower()}"
-        remedy = "are these the certificates that it wants?"
     else:
         direct = f"unix://{address.path}" if address.path else f"tcp://{address.target}"
         said = "is no Docker Engine: it does not speak HTTP"

@@ -1,6 +1,6 @@
-"""`TlsStream`: a connection to a Docker Engine over TLS, for a reader and a writer at once.
+"""`TlsStream`: a connection over TLS, for a reader and a writer at once.
 
-gRPC speaks TLS itself; only what is upgraded from HTTP needs this.
+gRPC speaks TLS itself; what is upgraded from HTTP needs this, and who asks why there is no TLS.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.sockets import connect, no_answer
 from buildkit_spec.client.tls import Tls
-from buildkit_spec.errors import ConnectionFailedError
+from buildkit_spec.client.tls_context import client_context
+from buildkit_spec.client.tls_failure import tls_failure
 
 _T = TypeVar("_T")
 
@@ -81,29 +82,26 @@ class TlsStream(ssl.SSLSocket):
                 raise TimeoutError
 
 
-def open_tls_stream(address: Address, tls: Tls, timeout_s: float) -> TlsStream:
+def open_tls_stream(
+    address: Address, tls: Tls, timeout_s: float, protocols: Sequence[str] = ()
+) -> TlsStream:
     """Connect to a host and port over TLS.
 
     Args:
         address: Where to.
         tls: Whom to trust, and what to show.
         timeout_s: How long it may take, in seconds; it stays the stream's timeout.
+        protocols: To offer (ALPN); empty for none.
 
     Raises:
-        ConnectionFailedError: It cannot be reached, or not with these certificates.
+        TlsFailedError: There is no TLS with it, with these certificates; says why.
+        ConnectionFailedError: It cannot be reached.
         DeadlineExceededError: Nobody answered in time.
     """
-    try:
-        context = ssl.create_default_context(cafile=tls.ca)
-        if tls.cert is not None:
-            context.load_cert_chain(tls.cert, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConnectionFailedError(
-            f"cannot use the certificates for {address}: {error.strerror or error}",
-            address=str(address),
-            remedy="check that the files are there, are PEM, and that the key is the certificate's",
-        ) from error
+    context = client_context(tls)
     context.sslsocket_class = TlsStream
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     plain = connect(address, timeout_s)
     try:
         stream = context.wrap_socket(plain, server_hostname=tls.server_name or address.host)
@@ -112,16 +110,7 @@ def open_tls_stream(address: Address, tls: Tls, timeout_s: float) -> TlsStream:
         raise no_answer(address, timeout_s) from error
     except OSError as error:
         plain.close()
-        raise ConnectionFailedError(
-            f"no TLS with {address}: {getattr(error, 'verify_message', '') or _reason(error)}",
-            address=str(address),
-            remedy="are these that Engine's certificates, and does it speak TLS on this port?",
-        ) from error
+        raise tls_failure(error, address, tls, timeout_s=timeout_s) from error
     assert isinstance(stream, TlsStream)
     stream.share()
     return stream
-
-
-def _reason(error: OSError) -> str:
-    words = getattr(error, "reason", None) or error.strerror or str(error)
-    return str(words).replace("_", " ").lower()

@@ -231,10 +231,11 @@ def test_several_addresses_are_separated_by_commas(env: dict[str, str]) -> None:
 
 
 def test_certificates_of_the_caller_go_first(env: dict[str, str], file: Path) -> None:
-    """Certificates that are given replace those of the builder."""
+    """Certificates that are given replace those of the builder; what it is called stays."""
     given = Tls(ca=Path("/given.pem"))
+    renamed = Tls(ca=Path("/given.pem"), server_name="builder")
 
-    assert find_endpoint(Wish(builder="cluster", tls=given), env).tls == given
+    assert find_endpoint(Wish(builder="cluster", tls=given), env).tls == renamed
     assert find_endpoint(Wish(builder="lab", tls=given), env).tls == given
 
 
