@@ -12,12 +12,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from failing import wait_until
+from far_program import write_far_program
 
 USER = "ada"
 
@@ -50,40 +50,6 @@ IdentitiesOnly yes
 IdentityAgent none
 UserKnownHostsFile {home}/known_hosts
 GlobalKnownHostsFile none
-"""
-
-# What buildctl and docker do: Debian has no buildctl, and here it is the Engine's BuildKit anyway.
-_FAR_PROGRAM = """\
-#!{python} -IS
-import os, socket, sys, threading
-is_docker = os.path.basename(sys.argv[0]) == "docker"
-words = sys.argv[1:]
-path = {socket!r}
-if words[0] == ("--host" if is_docker else "--addr"):
-    path = words[1].removeprefix("unix://")
-    words = words[2:]
-assert words == (["system", "dial-stdio"] if is_docker else ["dial-stdio"]), words
-far = socket.socket(socket.AF_UNIX)
-try:
-    far.connect(path)
-except OSError as error:
-    sys.exit(f"error: dial unix {{path}}: connect: {{os.strerror(error.errno).lower()}}")
-if not is_docker:
-    head = ("POST /grpc HTTP/1.1", "Host: d", "Connection: Upgrade", "Upgrade: h2c", "", "")
-    far.sendall("\\r\\n".join(head).encode())
-    head = b""
-    while not head.endswith(b"\\r\\n\\r\\n"):
-        head += far.recv(1)
-def back():
-    while data := far.recv(1 << 18):
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    os._exit(0)
-threading.Thread(target=back, daemon=True).start()
-while data := os.read(0, 1 << 18):
-    far.sendall(data)
-far.shutdown(socket.SHUT_WR)
-threading.Event().wait(30)
 """
 
 
@@ -156,14 +122,10 @@ def _write_files(server: SshServer, engine_socket: str, sshd: str) -> None:
     )
     (home / "shadow").write_text(f"root:*:::::::\n{USER}:*:::::::\nsshd:*:::::::\n")
     wrapper = f'#!/bin/sh\nexec {shutil.which("ssh")} -F {home}/ssh_config "$@"\n'
-    program = _FAR_PROGRAM.format(python=sys.executable, socket=engine_socket)
-    for path, text in {
-        "near/ssh": wrapper,
-        "far/buildctl": program,
-        "far/docker": program,
-    }.items():
-        (home / path).write_text(text)
-        (home / path).chmod(0o755)
+    (home / "near" / "ssh").write_text(wrapper)
+    (home / "near" / "ssh").chmod(0o755)
+    for name in ("buildctl", "docker"):
+        write_far_program(home / "far" / name, engine_socket)
 
 
 def _program(home: Path) -> str:
