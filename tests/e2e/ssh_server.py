@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 StrictModes no
 PermitRootLogin prohibit-password
-SetEnv PATH={home}/far:/usr/bin:/bin
+SetEnv PATH={home}/far:{python}:/usr/bin:/bin
 """
 
 _SSH_CONFIG = """\
@@ -114,7 +115,9 @@ def _write_files(server: SshServer, engine_socket: str, sshd: str) -> None:
     known = make_key(home / "host_key")
     (home / "known_hosts").write_text(f"[127.0.0.1]:{server.port} {known}")
     (home / "authorized_keys").write_text(make_key(home / "user_key"))
-    (home / "sshd_config").write_text(_SSHD_CONFIG.format(home=home, port=server.port))
+    (home / "sshd_config").write_text(
+        _SSHD_CONFIG.format(home=home, port=server.port, python=Path(sys.executable).parent)
+    )
     (home / "ssh_config").write_text(_SSH_CONFIG.format(home=home))
     (home / "passwd").write_text(
         f"root:x:0:0::/root:/bin/sh\n{USER}:x:0:0::{home}/login:/bin/sh\n"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from failing import unique
+from failing import unique, wait_until
 from far_program import write_far_program
 from making import MakeSpec
 
@@ -70,7 +70,8 @@ def test_build_through_docker_exec(container: str, docker: Docker, spec: MakeSpe
     result = BuildkitBuilder(address).build(spec(commands=[f"echo {unique()}"]))
 
     assert result.was_pushed
-    assert len(docker("top", container).splitlines()) == 2  # the heading, and its own process
+    own = 2  # the heading, and what the container was started with
+    wait_until(lambda: len(docker("top", container).splitlines()) == own, "the end of buildctl")
 
 
 def test_container_that_is_not_there_is_told(docker: Docker) -> None:
