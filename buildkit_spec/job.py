@@ -112,7 +112,7 @@ class Job:
         """
         with self._session() as session:
             try:
-                self._client.build(self._answer_only, session=session)
+                self._client.build(self._answer_only, session=session, is_internal=True)
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
         assert self._plan is not None

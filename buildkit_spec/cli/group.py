@@ -20,6 +20,8 @@ _COMMANDS = {
     "certs": "Make certificates for builder machines and those who build on them.",
     "du": "Show what the daemon's build cache holds.",
     "prune": "Remove what the build cache does not need.",
+    "history": "List builds, show their logs again, forget or export them.",
+    "workers": "Show the daemon's workers: platforms, labels, when they clean up.",
 }
 
 _EPILOG = """\b

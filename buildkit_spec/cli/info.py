@@ -26,7 +26,7 @@ def command(daemon: Daemon) -> None:
     endpoint = daemon.find()
     with endpoint.connect() as client:
         info = client.info()
-        client.build(ask)
+        client.build(ask, is_internal=True)
         click.echo(f"address:   {client.address} ({endpoint.why})")
         # One before 0.11, as in Docker Engine 20.10, cannot be asked.
         version = f"{info.package} {info.version}".strip()

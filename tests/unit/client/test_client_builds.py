@@ -444,7 +444,7 @@ def test_prune_is_asked_for_and_may_be_left(daemon: FakeDaemon, client: Client) 
             number += 1
 
     daemon.answers[CONTROL.Prune] = prune
-    records = client.prune(["type==regular"], all=True, keep_duration_s=1.5, keep_bytes=7)
+    records = client.prune(["type==regular"], all=True, keep_duration_s=1.5, reserved_bytes=7)
 
     assert [next(records).id, next(records).id] == ["0", "1"]
     records.close()  # type: ignore[attr-defined]
