@@ -94,17 +94,17 @@ def replace_files(folder: Path, files: Mapping[str, bytes], mark: str) -> None:
 
     Args:
         folder: Has the files.
-        files: The new ones by name.
+        files: The new ones by name; there may have been none of a name.
         mark: What goes before the names of the old ones.
 
     Raises:
         CertificateError: It cannot be done; then all is as it was.
     """
-    done: list[str] = []
-    kept = folder / "old"
+    kept, done = folder / "old", list[str]()
+    there = [name for name in files if os.path.lexists(folder / name)]
     try:
         kept.mkdir(mode=0o700, exist_ok=True)
-        for name in files:
+        for name in there:
             # Left by one that did not come to its end, it is the same file.
             with contextlib.suppress(FileExistsError):
                 os.link(folder / name, kept / f"{mark}-{name}")
@@ -118,8 +118,9 @@ def replace_files(folder: Path, files: Mapping[str, bytes], mark: str) -> None:
         _sync(folder)
     except OSError as error:
         for name in done:
-            os.link(kept / f"{mark}-{name}", folder / f".{name}.back")
-            (folder / f".{name}.back").replace(folder / name)
+            (folder / name).unlink()
+            if name in there:
+                os.link(kept / f"{mark}-{name}", folder / name)
         for name in files:
             with contextlib.suppress(OSError):
                 (folder / f".{name}.new").unlink(missing_ok=True)

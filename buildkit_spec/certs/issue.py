@@ -24,7 +24,8 @@ _SKEW = timedelta(hours=1)
 """How far clocks of machines may be behind: certificates hold from so long ago."""
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_DNS_NAME = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", re.I)
+# OpenSSL takes no ``*.lab``: that would be everybody's.
+_DNS_NAME = re.compile(rf"(\*\.{_LABEL}\.)?{_LABEL}(\.{_LABEL})*", re.I)
 _MAX_NAME = 253
 
 

@@ -122,14 +122,17 @@ def renew(
         directory, names = directory.parent, [directory.name]
     authority = _authority(directory)
     folders = [directory / name for name in names] if names else leaf_folders(directory)
-    old = [(folder, _leaf(folder), read_file(folder / _KEY)) for folder in folders]
+    ca = read_file(directory / _AUTHORITY / _CA)
+    # All is read before anything is written.
+    old = [
+        (folder, _leaf(folder), b"" if has_new_key else read_file(folder / _KEY))
+        for folder in folders
+    ]
     for folder, leaf, key in old:
         purpose = CLIENT if CLIENT in leaf.purposes else SERVER
-        used = b"" if has_new_key else key
-        pair = new_leaf(authority, leaf.common_name, purpose, leaf.names, _now(), days, used)
+        pair = new_leaf(authority, leaf.common_name, purpose, leaf.names, _now(), days, key)
         files = {_CERT: pair.cert}
-        ca = read_file(directory / _AUTHORITY / _CA)
-        if read_file(folder / _CA) != ca:
+        if not (folder / _CA).exists() or read_file(folder / _CA) != ca:
             files[_CA] = ca
         if has_new_key:
             files[_KEY] = pair.key
