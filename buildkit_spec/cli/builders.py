@@ -11,7 +11,8 @@ import click
 from buildkit_spec.cli.options import Daemon, tls_options
 
 if TYPE_CHECKING:
-    from buildkit_spec.client import Address, Client, Endpoint
+    from buildkit_spec.certs import Certificate
+    from buildkit_spec.client import Address, Client, Tls
 
 
 @click.group(
@@ -145,20 +146,23 @@ def inspect(name: str | None) -> None:
     click.echo(f"builder:   {endpoint.builder or 'none'} ({endpoint.why})")
     if endpoint.platforms:
         click.echo(f"used for:  {', '.join(map(str, endpoint.platforms))}")
-    _print_certificates(endpoint)
+    if endpoint.tls is not None:
+        _print_our_certificates(endpoint.tls)
     code = 0
     for address in endpoint.addresses:
         click.echo(f"address:   {address}")
         try:
             with endpoint.only(address).connect() as client:
-                _print_daemon(client, address)
+                _print_daemon(client)
+            if endpoint.tls is not None and address.is_tcp:
+                _print_its_certificate(address, endpoint.tls)
         except DaemonError as error:
             click.echo(f"  error: {failure_text(error)}", err=True)
             code = 3
     raise SystemExit(code)
 
 
-def _print_daemon(client: Client, address: Address) -> None:
+def _print_daemon(client: Client) -> None:
     info = client.info()
     # One before 0.11, as in Docker Engine 20.10, cannot be asked.
     click.echo(f"  version:   {f'{info.package} {info.version}'.strip() or 'not told'}")
@@ -167,15 +171,23 @@ def _print_daemon(client: Client, address: Address) -> None:
         click.echo(f"  platforms: {', '.join(map(str, worker.platforms))}")
 
 
-def _print_certificates(endpoint: Endpoint) -> None:
+def _print_our_certificates(tls: Tls) -> None:
     from buildkit_spec.certs import read_certificates
 
-    tls = endpoint.tls
-    if tls is None:
-        return
     for kind, file in (("CA", tls.ca), ("our own", tls.cert)):
         for one in read_certificates(file) if file is not None else ():
-            click.echo(
-                f"tls:       {kind}: {one.subject}, {one.not_before:%Y-%m-%d} to"
-                f" {one.not_after:%Y-%m-%d}{one.trouble()}"
-            )
+            click.echo(f"tls:       {kind}: {_dated(one)}")
+
+
+def _print_its_certificate(address: Address, tls: Tls) -> None:
+    from buildkit_spec.certs.certificate import parse_certificate
+    from buildkit_spec.client.tls_stream import open_tls_stream
+
+    with open_tls_stream(address, tls, 10, ("h2",)) as stream:
+        shown = stream.getpeercert(binary_form=True)
+    if shown:
+        click.echo(f"  tls:       {_dated(parse_certificate(shown))}")
+
+
+def _dated(one: Certificate) -> str:
+    return f"{one.subject}, {one.not_before:%Y-%m-%d} to {one.not_after:%Y-%m-%d}{one.trouble()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -66,6 +67,21 @@ def test_builder_is_named_and_built_on(
     assert cli("info", BUILDKIT_SPEC_BUILDER="gone").returncode == 3
     assert cli("builders", "rm", "lab", "gone").returncode == 0
     assert cli("builders", "ls").stdout == ""
+
+
+def test_inspect_tells_how_long_certificates_hold(
+    cli: Run, buildkit_host: str, tmp_path: Path
+) -> None:
+    """The CA's, our own and the daemon's certificate are shown with their dates."""
+    tls = make_certificate(tmp_path / "certs")
+    with tls_proxy(Address.parse(buildkit_host).path, tls) as port:
+        address = f"docker://tcp://127.0.0.1:{port}"
+        assert cli("builders", "add", "lab", address, "--tlsdir", "certs").returncode == 0
+        done = cli("builders", "inspect", "lab")
+
+    assert done.returncode == 0, done.stderr
+    dated = re.findall(r"tls: +(.*) \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d$", done.stdout, re.M)
+    assert dated == ["CA: CN=engine,", "our own: CN=engine,", "CN=engine,"]
 
 
 def test_what_is_wrong_is_told_and_nothing_is_written(cli: Run, tmp_path: Path) -> None:
