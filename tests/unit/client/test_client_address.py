@@ -172,6 +172,23 @@ def test_address_of_a_host_survives_being_shown(scheme: str, host: str, port: in
     assert Address.parse(str(address)) == address
 
 
+@given(
+    st.sampled_from([("ssh", ""), ("docker", "ssh")]),
+    st.one_of(st.just(""), st.text(min_size=1, max_size=20)),
+    st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}", fullmatch=True),
+    st.integers(0, 65535),
+    st.from_regex(r"([A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,9})?", fullmatch=True),
+)
+def test_address_over_ssh_survives_being_shown(
+    kind: tuple[str, str], path: str, host: str, port: int, user: str
+) -> None:
+    """A path of any printable characters, quoted as in a URL, comes back as it was."""
+    path = f"/{path}".rstrip("/") if path.isprintable() else ""
+    address = Address(kind[0], path, host, port, user, kind[1])
+
+    assert Address.parse(str(address)) == address
+
+
 @given(st.text(max_size=40))
 def test_address_of_any_text_is_read_or_refused(text: str) -> None:
     """Any text is an address or an error of ours."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from buildkit_spec.client import Address, Endpoint, Tls, Wish, find_endpoint
 from buildkit_spec.client.configuration import load_configuration
@@ -313,6 +317,46 @@ def test_edits_keep_the_users_own_text(env: dict[str, str], file: Path) -> None:
     assert "# The end.\n" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert [one.name for one in file.parent.iterdir()] == ["config.toml"]
+
+
+_NAMES = st.sampled_from(["a", "b", "c", "d-e", "builders"])
+_STEPS = st.one_of(
+    st.tuples(st.just("add"), _NAMES),
+    st.tuples(st.just("use"), _NAMES),
+    st.tuples(st.just("remove"), _NAMES),
+)
+
+
+@given(st.lists(_STEPS, max_size=12))
+def test_edits_change_what_they_name_and_nothing_else(steps: list[tuple[str, str]]) -> None:
+    """After any edits the file has the builders that a dictionary would have, and its comments."""
+    expected, current = {"lab", "cluster"}, "lab"
+    with tempfile.TemporaryDirectory() as home:
+        env = {"XDG_CONFIG_HOME": home}
+        file = Path(home) / "buildkit-spec" / "config.toml"
+        file.parent.mkdir()
+        file.write_text(FILE)
+        for step, name in steps:
+            if step == "add":
+                add_builder(env, name, {"address": "unix:///x", "tls": {}}, is_replaced=True)
+                expected.add(name)
+            elif name in expected and step == "use":
+                use_builder(env, name)
+                current = name
+            elif name in expected:
+                remove_builder(env, name)
+                expected.discard(name)
+                current = "" if name == current else current
+        found = load_configuration(env)
+        assert found.builders.keys() == expected
+        assert found.current == current
+        for comment in (
+            "# Our machines.",
+            "# It is slow.",
+            "# The one in the cluster.",
+            "# The end.",
+        ):
+            assert found.text.count(comment) == 1
 
 
 def test_link_to_the_file_stays_a_link(env: dict[str, str], file: Path, tmp_path: Path) -> None:
