@@ -20,6 +20,7 @@ from buildkit_spec._version import __version__
 
 if TYPE_CHECKING:
     from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.client import Tls
     from buildkit_spec.engine import ImageBuildEngine, build
     from buildkit_spec.errors import BuildkitSpecError
     from buildkit_spec.spec import BuilderConfig, BuilderOptions, CopyMode, ImageSpec, load_specs
@@ -53,6 +54,7 @@ __all__ = [
     "Platform",
     "Reference",
     "StepResult",
+    "Tls",
     "__version__",
     "build",
     "load_specs",
@@ -76,6 +78,7 @@ _MODULES = {
     "Platform": "values",
     "Reference": "values",
     "StepResult": "values",
+    "Tls": "client",
     "build": "engine",
     "load_specs": "spec",
     "parse_output": "values",

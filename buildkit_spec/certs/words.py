@@ -17,6 +17,9 @@ def daemon_command(folder: Path) -> str:
     """Return a ``buildkitd`` with a server's certificates, as a shell takes it.
 
     Without ``--tlscacert`` it would let everybody in.
+
+    Args:
+        folder: Where they are on the machine that runs it.
     """
     ca, cert, key = (str((folder / name).absolute()) for name in _FILES)
     words = ["buildkitd", "--addr", f"tcp://0.0.0.0:{PORT}"]
@@ -25,6 +28,9 @@ def daemon_command(folder: Path) -> str:
 
 def daemon_toml(folder: Path) -> str:
     """Return the same as lines of ``buildkitd.toml``.
+
+    Args:
+        folder: Where they are on the machine that runs it.
 
     Source: ``docs/buildkitd.toml.md``.
     """

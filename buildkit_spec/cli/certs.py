@@ -15,6 +15,13 @@ _DIRECTORY = click.option(
     help="The folder of all certificates; made for you alone.",
 )
 _DAYS = click.option("--days", type=click.IntRange(1, 36_500), help="How long it holds.")
+_PLACE = click.option(
+    "--at",
+    "place",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the server's folder will be on the builder machine, for what is printed.",
+)
 
 
 @click.group(
@@ -59,12 +66,15 @@ def init(directory: Path, name: str, days: int | None) -> None:
 )
 @click.option("--name", default="server", show_default=True, help="Of its folder.")
 @_DAYS
-def server(directory: Path, names: tuple[str, ...], name: str, days: int | None) -> None:
+@_PLACE
+def server(
+    directory: Path, names: tuple[str, ...], name: str, days: int | None, place: Path | None
+) -> None:
     """Make a certificate for a builder machine."""
     from buildkit_spec.certs import store
 
     folder = store.add_server(directory, names, name=name, days=days or store.LEAF_DAYS)
-    _print_daemon(folder)
+    _print_daemon(place or folder)
 
 
 @command.command("client")
@@ -86,8 +96,13 @@ def client(directory: Path, name: str, days: int | None) -> None:
 @click.option("--name", "names", metavar="NAME", multiple=True, help="Of one; by default all.")
 @click.option("--kubernetes", "secret", metavar="SECRET", help="Print it as a Kubernetes secret.")
 @click.option("--namespace", help="Of the secret.")
+@_PLACE
 def show(
-    directory: Path, names: tuple[str, ...], secret: str | None, namespace: str | None
+    directory: Path,
+    names: tuple[str, ...],
+    secret: str | None,
+    namespace: str | None,
+    place: Path | None,
 ) -> None:
     """Show names, dates and fingerprints, and what is wrong; DIR may be the folder of one.
 
@@ -118,7 +133,7 @@ def show(
             has_problems = True
             click.echo(f"  wrong:       {message}" + (f"\n    → {remedy}" if remedy else ""))
         if one is not None and one.purposes == ("server",):
-            _print_daemon(finding.file.parent)
+            _print_daemon(place or finding.file.parent)
     raise SystemExit(1 if has_problems else 0)
 
 

@@ -44,6 +44,10 @@ def test_server_prints_flags_and_toml(tmp_path: Path) -> None:
     assert all(Path(file).is_file() for file in files.values())
     wanted = {"grpc": {"address": ["tcp://0.0.0.0:1234"], "tls": files}}
     assert toml_text.parse(toml) == wanted
+    shown = run("show", "--dir", f"{HOME}/server", "--at", "/etc/buildkit/certs").stdout
+    assert "--tlskey /etc/buildkit/certs/key.pem" in shown
+    assert 'key = "/etc/buildkit/certs/key.pem"' in shown
+    assert str(folder) not in shown
 
 
 def test_client_prints_a_command() -> None:
