@@ -350,12 +350,7 @@ def test_edits_change_what_they_name_and_nothing_else(steps: list[tuple[str, str
         found = load_configuration(env)
         assert found.builders.keys() == expected
         assert found.current == current
-        for comment in (
-            "# Our machines.",
-            "# It is slow.",
-            "# The one in the cluster.",
-            "# The end.",
-        ):
+        for comment in re.findall(r"^# .*$", FILE, re.MULTILINE):
             assert found.text.count(comment) == 1
 
 
