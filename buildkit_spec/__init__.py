@@ -20,12 +20,25 @@ from buildkit_spec._version import __version__
 
 if TYPE_CHECKING:
     from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.client import Tls
     from buildkit_spec.engine import ImageBuildEngine, build
     from buildkit_spec.errors import BuildkitSpecError
     from buildkit_spec.spec import BuilderConfig, BuilderOptions, CopyMode, ImageSpec, load_specs
-    from buildkit_spec.values import BuildResult, Digest, Platform, Reference, StepResult
+    from buildkit_spec.values import (
+        ArchiveOutput,
+        BuildResult,
+        Digest,
+        ImageOutput,
+        LoadOutput,
+        LocalOutput,
+        Platform,
+        Reference,
+        StepResult,
+        parse_output,
+    )
 
 __all__ = [
+    "ArchiveOutput",
     "BuildResult",
     "BuilderConfig",
     "BuilderOptions",
@@ -34,16 +47,22 @@ __all__ = [
     "CopyMode",
     "Digest",
     "ImageBuildEngine",
+    "ImageOutput",
     "ImageSpec",
+    "LoadOutput",
+    "LocalOutput",
     "Platform",
     "Reference",
     "StepResult",
+    "Tls",
     "__version__",
     "build",
     "load_specs",
+    "parse_output",
 ]
 
 _MODULES = {
+    "ArchiveOutput": "values",
     "BuildResult": "values",
     "BuilderConfig": "spec",
     "BuilderOptions": "spec",
@@ -52,12 +71,17 @@ _MODULES = {
     "CopyMode": "spec",
     "Digest": "values",
     "ImageBuildEngine": "engine",
+    "ImageOutput": "values",
     "ImageSpec": "spec",
+    "LoadOutput": "values",
+    "LocalOutput": "values",
     "Platform": "values",
     "Reference": "values",
     "StepResult": "values",
+    "Tls": "client",
     "build": "engine",
     "load_specs": "spec",
+    "parse_output": "values",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,14 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.stopwatch import Stopwatch
-from buildkit_spec.values import BuildResult, Reference
+from buildkit_spec.values import BuildResult, ImageOutput, Reference
 
 if TYPE_CHECKING:
-    from buildkit_spec.client import Client
+    from buildkit_spec.client import Client, Tls
     from buildkit_spec.plan import Plan, Settings
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import RegistryConfig, StatusCallback
+    from buildkit_spec.values import Digest, Output, RegistryConfig, StatusCallback
 
 _NETWORKS = ("default", "host", "none")
 _LAST_EPOCH_S = 2**63 // 10**9
@@ -41,7 +41,11 @@ class BuildkitBuilder:
 
     Args:
         address: The daemon, such as ``tcp://builder:1234`` or ``docker://``; by default
-            ``BUILDKIT_HOST``, then the usual sockets, then the Docker Engine.
+            what `find_endpoint` finds: the environment, configuration files, the usual sockets,
+            the Docker Engine.
+        builder: Name of a builder of the user's configuration, in place of an address.
+        tls: Certificates for the daemon, in place of those configured.
+        is_insecure: Whether plain TCP may leave this machine.
         network: Network of build steps whose spec does not say: ``default``, ``host`` or ``none``;
             by default ``BUILDKIT_SPEC_NETWORK``, else ``default``.
         insecure_registries: Hosts (with port) that may be spoken to over plain http; loopback
@@ -56,11 +60,14 @@ class BuildkitBuilder:
         self,
         address: str | None = None,
         *,
+        builder: str | None = None,
+        tls: Tls | None = None,
+        is_insecure: bool = False,
         network: str | None = None,
         insecure_registries: Iterable[str] = (),
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        self._address = address
+        self._wish = (address or "", builder or "", tls, is_insecure)
         self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "default")
         self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
         self._insecure_registries = tuple(insecure_registries)
@@ -105,12 +112,13 @@ class BuildkitBuilder:
 
         Raises:
             InvalidAddressError: The address has another form.
+            InvalidValueError: There is no builder of the name.
+            SpecError: A configuration file has problems.
             DaemonError: There is no daemon, or it does not answer.
         """
-        from buildkit_spec.client import Client, find_address
+        from buildkit_spec.client import Wish, find_endpoint
 
-        address, _ = find_address(self._address, self._env)
-        return Client(address)
+        return find_endpoint(Wish(*self._wish), self._env).connect()
 
     def exists(self, spec: ImageSpec) -> bool:
         """Whether the registry has the spec's image, for all its platforms.
@@ -121,6 +129,22 @@ class BuildkitBuilder:
         reference = Reference.parse(spec.image_name())
         return self.registry_for(spec).exists(reference, platforms=spec.platforms())
 
+    def image_id(self, spec: ImageSpec, result: BuildResult) -> Digest | None:
+        """Return what docker calls an image's id: the digest of its config.
+
+        Of several platforms, which have no config in common, it is the digest of the index. None
+        when there is no image.
+
+        Raises:
+            RegistryError: The image was there already, and its registry does not tell.
+        """
+        if result.config_digest is not None or result.digest is None or len(result.platforms) != 1:
+            return result.config_digest or result.digest
+        from buildkit_spec.values import Digest
+
+        image = self.registry_for(spec).image(result.reference, result.platforms[0])
+        return Digest.of(image.config)
+
     def build(
         self,
         spec: ImageSpec,
@@ -128,6 +152,7 @@ class BuildkitBuilder:
         push: bool | None = None,
         force: bool = False,
         on_status: StatusCallback | None = None,
+        outputs: Sequence[Output] | None = None,
     ) -> BuildResult:
         """Build the spec's image and push it, unless the registry has it already.
 
@@ -135,9 +160,11 @@ class BuildkitBuilder:
 
         Args:
             spec: What the image is to hold.
-            push: Whether to push; by default when the spec names a registry.
+            push: Whether to push; by default when the spec names a registry and *outputs* is None.
             force: Build and push even when the image is there.
             on_status: Told what happens, on a thread of the build.
+            outputs: What becomes of the image, besides a push that *push* asks for; see
+                `buildkit_spec.values.outputs`. Unless all of them are pushes, it is always built.
 
         Raises:
             SpecValidationError: The spec cannot be built as it stands; all problems at once.
@@ -145,16 +172,19 @@ class BuildkitBuilder:
             DaemonError: No daemon, or it went away.
             SolveError: The build failed; the image under this name is as it was.
             FileChangedError: A file changed during the build; likewise.
+            SessionError: A result cannot be written to its place.
+            UnsupportedCapabilityError: The daemon cannot make an output.
+            InvalidValueError: Two outputs exclude each other.
             SolveCanceledError: `cancel` was called.
         """
         build = _UnderWay()
         with self._lock:
             self._under_way.add(build)
         try:
-            is_pushed = bool(spec.registry) if push is None else push
+            wanted = _wanted(spec, push, outputs)
             reference = Reference.parse(spec.image_name())
             with self._turn(reference):
-                return self._build(spec, reference, is_pushed, force, on_status, build)
+                return self._build(spec, reference, wanted, force, on_status, build)
         except BuildkitSpecError as error:
             if not build.is_cancelled:
                 raise
@@ -177,19 +207,21 @@ class BuildkitBuilder:
         self,
         spec: ImageSpec,
         reference: Reference,
-        is_pushed: bool,
+        outputs: Sequence[Output],
         force: bool,
         on_status: StatusCallback | None,
         build: _UnderWay,
     ) -> BuildResult:
         clock = Stopwatch()
-        if is_pushed and not force and not spec.is_forced:
+        pushes = [one for one in outputs if isinstance(one, ImageOutput) and one.is_only_pushed]
+        if len(pushes) == len(outputs) and not force and not spec.is_forced:
+            names = [name for one in pushes for name in one.names or (reference,)]
             with clock.phase("check"):
-                digest = self.registry_for(spec).digest(reference, platforms=spec.platforms())
-            if digest is not None:
+                there = self._find(spec, names)
+            if there is not None and there.digest is not None:
                 return BuildResult(
-                    reference.with_digest(digest),
-                    digest,
+                    there,
+                    there.digest,
                     spec.platforms(),
                     was_built=False,
                     timings_s=clock.seconds,
@@ -199,6 +231,7 @@ class BuildkitBuilder:
         refuse_unlocked(spec)
         bases: dict[str, Reference] = {}
         base = spec.base_image
+        is_pushed = any(isinstance(one, ImageOutput) and one.is_pushed for one in outputs)
         if is_pushed and base is not None and not isinstance(base, str) and base.registry:
             built = self.build(base, push=True, force=force, on_status=on_status)
             bases[base.image_name()] = built.reference
@@ -212,11 +245,22 @@ class BuildkitBuilder:
             )
             return job.build(
                 reference,
-                is_pushed=is_pushed,
-                is_insecure=reference.registry in self._insecure_registries,
+                outputs=outputs,
+                insecure_registries=self._insecure_registries,
                 clock=clock,
                 on_status=on_status,
             )
+
+    def _find(self, spec: ImageSpec, names: Sequence[Reference]) -> Reference | None:
+        """Return the image, pinned, when registries have the same one under all of *names*."""
+        registry = self.registry_for(spec)
+        digests: set[Digest | None] = set()
+        for name in dict.fromkeys(names):
+            digests.add(registry.digest(name, platforms=spec.platforms()))
+            if None in digests or len(digests) > 1:
+                return None
+        digest = next(iter(digests), None)
+        return names[0].with_digest(digest) if digest is not None else None
 
     def plan(self, spec: ImageSpec) -> Plan:
         """Lay out the graph of a spec without building it; the daemon answers what the base holds.
@@ -317,6 +361,14 @@ class _UnderWay:
         finally:
             with self._lock:
                 self._client = None
+
+
+def _wanted(
+    spec: ImageSpec, push: bool | None, outputs: Sequence[Output] | None
+) -> tuple[Output, ...]:
+    if outputs is None:
+        return (ImageOutput(is_pushed=bool(spec.registry) if push is None else push),)
+    return (*outputs, ImageOutput(is_pushed=True)) if push else tuple(outputs)
 
 
 def _network(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from buildkit_spec.builder import BuildkitBuilder
 from buildkit_spec.errors import Problem, SpecValidationError
@@ -13,7 +13,7 @@ from buildkit_spec.values import BuildResult
 
 if TYPE_CHECKING:
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import StatusCallback
+    from buildkit_spec.values import Output, StatusCallback
 
 DEFAULT_BUILDER = "buildkit"
 _AT_ONCE = 4
@@ -32,6 +32,21 @@ class Builder(Protocol):
         push: bool | None = None,
         force: bool = False,
         on_status: StatusCallback | None = None,
+    ) -> BuildResult:
+        """Build one spec; see `BuildkitBuilder.build`."""
+
+
+class ExportingBuilder(Builder, Protocol):
+    """A builder that does more with an image than to push it."""
+
+    def build(
+        self,
+        spec: ImageSpec,
+        *,
+        push: bool | None = None,
+        force: bool = False,
+        on_status: StatusCallback | None = None,
+        outputs: Sequence[Output] | None = None,
     ) -> BuildResult:
         """Build one spec; see `BuildkitBuilder.build`."""
 
@@ -96,10 +111,17 @@ class ImageBuildEngine:
         push: bool | None = None,
         force: bool = False,
         on_status: StatusCallback | None = None,
+        outputs: Sequence[Output] | None = None,
     ) -> BuildResult:
-        """Build one spec with its builder; see `BuildkitBuilder.build` for arguments and errors."""
+        """Build one spec with its builder; see `BuildkitBuilder.build` for arguments and errors.
+
+        A builder of another kind gets *outputs* only when there are some.
+        """
         builder = cls.builder_for(spec)
-        return builder.build(spec, push=push, force=force, on_status=on_status)
+        if outputs is None:
+            return builder.build(spec, push=push, force=force, on_status=on_status)
+        exporting = cast("ExportingBuilder", builder)
+        return exporting.build(spec, push=push, force=force, on_status=on_status, outputs=outputs)
 
     @classmethod
     def build_many(
@@ -109,6 +131,7 @@ class ImageBuildEngine:
         push: bool | None = None,
         force: bool = False,
         on_status: Sequence[StatusCallback] = (),
+        outputs: Sequence[Output] | None = None,
     ) -> list[_Outcome]:
         """Build several specs at once, equal ones once.
 
@@ -120,6 +143,7 @@ class ImageBuildEngine:
             push: See `BuildkitBuilder.build`.
             force: Likewise.
             on_status: A callback for each spec, or none at all.
+            outputs: What becomes of each image; see `BuildkitBuilder.build`.
 
         Returns:
             For each spec, in order, its result or the error it ended with.
@@ -128,7 +152,9 @@ class ImageBuildEngine:
 
         def attempt(spec: ImageSpec) -> _Outcome:
             try:
-                return cls.build(spec, push=push, force=force, on_status=callbacks.get(spec))
+                return cls.build(
+                    spec, push=push, force=force, on_status=callbacks.get(spec), outputs=outputs
+                )
             except Exception as error:  # noqa: BLE001 - handed to the caller, one per spec
                 return error
 
@@ -176,6 +202,7 @@ def build(
     push: bool | None = None,
     force: bool = False,
     on_status: StatusCallback | None = None,
+    outputs: Sequence[Output] | None = None,
 ) -> BuildResult:
     """Build a spec and push it, unless its registry has it already.
 
@@ -191,6 +218,7 @@ def build(
         push: Whether to push; by default when the spec names a registry.
         force: Build and push even when the image is there.
         on_status: Told what happens, on a thread of the build.
+        outputs: What becomes of the image, such as ``[parse_output("type=oci,dest=image.tar")]``.
 
     Returns:
         Reference, digest, platforms, timings, and which steps were cached.
@@ -198,4 +226,6 @@ def build(
     Raises:
         BuildkitSpecError: See `BuildkitBuilder.build` for which.
     """
-    return ImageBuildEngine.build(spec, push=push, force=force, on_status=on_status)
+    return ImageBuildEngine.build(
+        spec, push=push, force=force, on_status=on_status, outputs=outputs
+    )

@@ -19,7 +19,9 @@
     ├─ DaemonError                       .address
     │  ├─ DaemonNotFoundError            no address is set and none answers
     │  ├─ ConnectionFailedError          refused, vanished, not BuildKit
+    │  │  └─ TlsFailedError              .reason .names .not_before .not_after .path
     │  └─ DeadlineExceededError (TimeoutError)  .timeout_s
+    ├─ CertificateError                  .path
     ├─ SessionError
     │  ├─ SecretNotFoundError            .id
     │  ├─ SecretTooLargeError            .id .size_bytes .limit_bytes
@@ -40,10 +42,11 @@ of its own. No message ever holds a secret: whoever raises redacts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 
 class BuildkitSpecError(Exception):
@@ -241,6 +244,53 @@ class ConnectionFailedError(DaemonError):
     is_temporary = True
 
 
+TlsReason = Literal[
+    "untrusted",
+    "expired",
+    "not yet valid",
+    "other name",
+    "certificate wanted",
+    "certificate refused",
+    "no tls",
+    "own files",
+    "other",
+]
+"""Why there is no TLS with a daemon: its certificate (the first four), ours, or neither."""
+
+
+class TlsFailedError(ConnectionFailedError):
+    """There is no TLS with the daemon: we do not trust it, it does not trust us, or it speaks none.
+
+    Attributes:
+        reason: Which of these.
+        names: Names and addresses that the daemon's certificate is for, where it was read.
+        not_before: From when the certificate holds that is out of its time, UTC; else None.
+        not_after: Until when, UTC; else None.
+        path: Our own file that cannot be used; else empty.
+    """
+
+    is_temporary = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: TlsReason,
+        address: str = "",
+        names: Sequence[str] = (),
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        path: str = "",
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message, address=address, remedy=remedy)
+        self.reason = reason
+        self.names = tuple(names)
+        self.not_before = not_before
+        self.not_after = not_after
+        self.path = path
+
+
 class DeadlineExceededError(DaemonError, TimeoutError):
     """The daemon did not answer in time.
 
@@ -255,6 +305,18 @@ class DeadlineExceededError(DaemonError, TimeoutError):
     ) -> None:
         super().__init__(message, address=address, remedy=remedy)
         self.timeout_s = timeout_s
+
+
+class CertificateError(BuildkitSpecError):
+    """A certificate or key cannot be read, made or kept.
+
+    Attributes:
+        path: The file or folder.
+    """
+
+    def __init__(self, message: str, *, path: str = "", remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.path = path
 
 
 class SessionError(BuildkitSpecError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,15 +13,16 @@ from buildkit_spec.client import (
     BuildOutput,
     CacheEntry,
     Client,
+    Delivery,
     Gateway,
     GatewayQuestions,
+    Order,
     Ref,
-    engine_exporter,
-    image_exporter,
+    SolveResult,
     name_certificates,
     needed_capabilities,
-    refuse_deadly,
 )
+from buildkit_spec.client.exporters import DIGEST
 from buildkit_spec.errors import (
     BuildkitSpecError,
     ExecError,
@@ -63,13 +65,17 @@ from buildkit_spec.spec.selection import MODE_MASK
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
+    BuildWarning,
     Digest,
+    Output,
     Platform,
     Reference,
     StatusCallback,
     StatusUpdate,
     StepResult,
+    VertexStatus,
 )
+from buildkit_spec.values.result import CONFIG_DIGEST
 from buildkit_spec.values.user import home_directory
 
 CONFIG_KEY = "containerimage.config"
@@ -120,7 +126,7 @@ class Job:
         """
         with self._session() as session:
             try:
-                self._client.build(self._answer_only, session=session)
+                self._client.build(self._answer_only, session=session, is_internal=True)
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
         assert self._plan is not None
@@ -130,8 +136,8 @@ class Job:
         self,
         reference: Reference,
         *,
-        is_pushed: bool,
-        is_insecure: bool,
+        outputs: Sequence[Output],
+        insecure_registries: Container[str],
         clock: Stopwatch,
         on_status: StatusCallback | None,
     ) -> BuildResult:
@@ -139,8 +145,8 @@ class Job:
 
         Args:
             reference: What it is to be called.
-            is_pushed: Whether to push it to its registry.
-            is_insecure: Whether plain http is allowed for that.
+            outputs: What becomes of it.
+            insecure_registries: Hosts that may be spoken to over plain http.
             clock: Takes the times of the phases.
             on_status: Told what happens, on a thread of the build.
 
@@ -150,8 +156,10 @@ class Job:
                 not take the image from a Docker Engine without the containerd image store.
             SolveError: The build failed.
             FileChangedError: A file changed during the build.
-            UnsupportedCapabilityError: The daemon cannot make what the spec asks for; nothing was
-                built.
+            UnsupportedCapabilityError: The daemon cannot make what the spec or an output asks for;
+                nothing was built.
+            InvalidValueError: Two outputs exclude each other.
+            SessionError: A result cannot be written to its place.
             DaemonError: The daemon went away.
         """
 
@@ -161,32 +169,44 @@ class Job:
                 on_status(update)
 
         options = self._spec.builder_options
-        exporter = image_exporter(
-            [reference],
-            push=is_pushed,
-            insecure=is_insecure or self._registries.of(reference.registry).is_http,
+        cache_exports = self._caches(options.cache_to)
+        order = Order(
+            outputs,
+            reference,
+            platform_count=len(self._platforms),
+            is_insecure=lambda host: (
+                host in insecure_registries or self._registries.of(host).is_http
+            ),
             compression=options.wire_compression,
             annotations=options.annotations,
             epoch_s=self._settings.epoch_s,
+            frontend_attrs=_requested(options, self._platforms),
+            cache_exports=cache_exports,
+            env=self._env,
         )
-        cache_exports = self._caches(options.cache_to)
-        requested = _requested(options, self._platforms)
-        is_left_to_engine = not self._client.has_image_exporter()
-        if is_left_to_engine:
-            exporter = engine_exporter(
-                exporter,
-                self._client.address,
-                platform_count=len(self._platforms),
-                frontend_attrs=requested,
-                cache_exports=cache_exports,
-            )
-        elif self._client.is_docker_engine:
-            refuse_deadly(exporter, self._client.address)
-        with self._session() as session:
+        with Delivery(
+            order,
+            self._client.address,
+            has_image_exporter=self._client.has_image_exporter(),
+            is_docker_engine=self._client.is_docker_engine,
+        ) as delivery:
+            return self._deliver(reference, order, delivery, clock, tell)
+
+    def _deliver(
+        self,
+        reference: Reference,
+        order: Order,
+        delivery: Delivery,
+        clock: Stopwatch,
+        tell: StatusCallback,
+    ) -> BuildResult:
+        with self._session(*delivery.attachables()) as session:
 
             def run(gateway: Gateway) -> BuildOutput:
-                caches = [*cache_exports, *self._cache_imports()]
-                gateway.require(needed_capabilities(exporter, requested, caches))
+                caches = [*order.cache_exports, *self._cache_imports()]
+                gateway.require(
+                    needed_capabilities(delivery.exporters, order.frontend_attrs, caches)
+                )
                 with clock.phase("plan"):
                     plan = self._plan = self._make_plan(gateway)
                 with clock.phase("build"):
@@ -204,27 +224,32 @@ class Job:
                 with whole.phase("solve"):
                     result = self._client.build(
                         run,
-                        exporters=[exporter],
+                        exporters=delivery.exporters,
                         session=session,
                         entitlements=self._entitlements(),
-                        cache_exports=cache_exports,
-                        frontend_attrs=requested,
+                        cache_exports=order.cache_exports,
+                        frontend_attrs=order.frontend_attrs,
                         on_status=tell,
                     )
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
         digest = result.digest
-        if is_left_to_engine:
+        if delivery.is_left_to_engine:
             # What its exporter tells is the config's: the manifest is made by the push.
+            digest = None
             with whole.phase("push"):
-                digest = self._push_from_engine(reference, tell) if is_pushed else None
+                for name in delivery.pushed:
+                    digest = self._push_from_engine(name, tell)
+        delivery.commit()
+        _tell_left_out(delivery, tell)
         asked = clock.seconds["plan"] + clock.seconds["build"]
         clock.seconds["export"] = sum(whole.seconds.values()) - asked
+        reference = next(iter(delivery.pushed), reference)
         return BuildResult(
             reference.with_digest(digest) if digest else reference,
             digest,
             self._platforms,
-            was_pushed=is_pushed,
+            was_pushed=bool(delivery.pushed),
             timings_s=clock.seconds,
             steps=tuple(
                 StepResult(step.name, step.is_cached, step.duration_s)
@@ -233,6 +258,8 @@ class Job:
                 if step.has_inputs and not step.is_internal
             ),
             address=str(self._client.address),
+            ref=result.ref,
+            metadata=_metadata(result, delivery),
         )
 
     def _push_from_engine(self, reference: Reference, tell: StatusCallback) -> Digest:
@@ -316,13 +343,14 @@ class Job:
         networks = {self._settings.network, self._spec.builder_options.network}
         return ("network.host",) if "host" in networks else ()
 
-    def _session(self) -> Session:
+    def _session(self, *more: Attachable) -> Session:
         served = what_to_serve(self._spec, self._settings, self._bases)
         attachables: list[Attachable] = [
             Auth(self._logins),
             FileSync(self._directories(served)),
             Health(),
             Secrets(served.secrets),
+            *more,
         ]
         if served.has_ssh:
             attachables.append(SSHForward({"default": self._env.get("SSH_AUTH_SOCK", "")}))
@@ -381,6 +409,27 @@ def _requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[s
     if options.provenance:
         asked["attest:provenance"] = f"mode={options.provenance}"
     return asked
+
+
+def _metadata(result: SolveResult, delivery: Delivery) -> dict[str, str]:
+    """Return what the exporters answered; an Engine's own calls the config's digest the image's."""
+    answers = dict(result.exporter_response)
+    if delivery.is_left_to_engine and DIGEST in answers:
+        answers[CONFIG_DIGEST] = answers.pop(DIGEST)
+    return answers
+
+
+def _tell_left_out(delivery: Delivery, tell: StatusCallback) -> None:
+    """Warn of devices that the image has, and its copy on this machine has not."""
+    for path, devices in delivery.left_out.items():
+        name = f"writing to {path}"
+        step, now = Digest.of(name.encode()), datetime.now(timezone.utc)
+        warning = BuildWarning(step, f"left out devices: {', '.join(devices)}")
+        tell(
+            StatusUpdate(
+                (VertexStatus(step, name, started=now, completed=now),), warnings=(warning,)
+            )
+        )
 
 
 def _shared_key(roots: Iterable[Path]) -> str:

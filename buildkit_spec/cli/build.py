@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from buildkit_spec.cli.group import exit_code
-from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
+from buildkit_spec.cli.options import (
+    Daemon,
+    daemon_options,
+    insecure_option,
+    read_specs,
+    spec_arguments,
+)
+from buildkit_spec.cli.outputs import Outputs, output_options
 from buildkit_spec.cli.progress import LazyDisplay
 
 if TYPE_CHECKING:
@@ -21,13 +28,16 @@ Examples:
   buildkit-spec build image.yaml
   buildkit-spec build pipeline.py                 every ImageSpec of the file
   buildkit-spec build pipeline.py:image --no-push
+  buildkit-spec build image.yaml --oci image.tar --metadata-file image.json
+  buildkit-spec build image.yaml --output type=docker | docker load
   buildkit-spec build image.yaml --set registry=localhost:5000 --progress plain"""
 )
 @spec_arguments
 @click.option("--push/--no-push", default=None, help="Push; by default when a registry is named.")
+@output_options
 @click.option("--locked", is_flag=True, help="Install what the locks say; resolve nothing.")
 @click.option("--force", is_flag=True, help="Build and push even when the image is there.")
-@address_option
+@daemon_options
 @insecure_option
 @click.option(
     "--progress",
@@ -40,25 +50,27 @@ def command(
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     push: bool | None,
+    outputs: Outputs,
     locked: bool,
     force: bool,
-    address: str | None,
+    daemon: Daemon,
     insecure_registries: tuple[str, ...],
     progress: Mode,
 ) -> None:
     """Build the images of FILE and push them, unless their registry has them already.
 
     FILE is a YAML spec, a Python file with ImageSpecs, or one of them as file.py:name. The name of
-    each image, pinned to its digest, goes to standard output.
+    each image, pinned to its digest, goes to standard output; to standard error when an archive
+    goes there.
     """
-    from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.cli.summary import print_failure, print_result
     from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
 
     found = read_specs(files, overrides)
     if locked:
         found = [(name, spec.locked()) for name, spec in found]
-    builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
+    outputs.refuse_for(len(found))
+    builder = daemon.make_builder(insecure_registries)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
     stream = sys.stderr
     with LazyDisplay(progress, stream) as display:
@@ -67,6 +79,7 @@ def command(
             push=push,
             force=force,
             on_status=[display.callback(name if len(found) > 1 else "") for name, _ in found],
+            outputs=outputs.wanted,
         )
     code = 0
     for (name, _), outcome in zip(found, outcomes, strict=True):
@@ -75,5 +88,6 @@ def command(
             code = code or exit_code(outcome)
         else:
             print_result(outcome, stream, is_quiet=progress == "quiet")
-            click.echo(str(outcome.reference))
+            click.echo(str(outcome.reference), err=outputs.is_stdout_taken)
+    outputs.tell([(*one, outcome) for one, outcome in zip(found, outcomes, strict=True)], builder)
     raise SystemExit(code)

@@ -16,8 +16,12 @@ _COMMANDS = {
     "plan": "Show the graph of an image without building it.",
     "exists": "Tell whether images are in their registry.",
     "info": "Show the daemon: address, version, workers, capabilities.",
+    "builders": "Name daemons, and choose the one to build on.",
+    "certs": "Make certificates for builder machines and those who build on them.",
     "du": "Show what the daemon's build cache holds.",
     "prune": "Remove what the build cache does not need.",
+    "history": "List builds, show their logs again, forget or export them.",
+    "workers": "Show the daemon's workers: platforms, labels, when they clean up.",
 }
 
 _EPILOG = """\b
@@ -29,7 +33,8 @@ Examples:
   buildkit-spec plan image.yaml --format dot | dot -Tsvg > plan.svg
 
 \b
-The daemon is --addr, else BUILDKIT_HOST, else a buildkitd socket, else the Docker Engine.
+The daemon is --addr or --builder, else BUILDKIT_SPEC_BUILDER, else BUILDKIT_HOST, else what
+pyproject.toml or `builders use` chose, else a buildkitd socket, else the Docker Engine.
 Exit codes: 0 done, 1 build failed, 2 wrong input, 3 no daemon."""
 
 EXIT_FAILED, EXIT_INPUT, EXIT_DAEMON, EXIT_INTERRUPTED = 1, 2, 3, 130

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from buildkit_spec.cli.options import address_option
+from buildkit_spec.cli.options import Daemon, daemon_options
 
 _TELLING = ("mergeop", "diffop", "exec.secretenv")
 """Capabilities that change how a build is laid out."""
 
 
 @click.command()
-@address_option
-def command(address: str | None) -> None:
+@daemon_options
+def command(daemon: Daemon) -> None:
     """Show the daemon: address and why that one, version, workers, platforms, capabilities."""
-    from buildkit_spec.client import BuildOutput, Capabilities, Client, Gateway, find_address
+    from buildkit_spec.client import BuildOutput, Capabilities, Gateway
     from buildkit_spec.values import Platform
 
     told: list[Capabilities] = []
@@ -25,13 +23,13 @@ def command(address: str | None) -> None:
         told.append(gateway.llb_caps)
         return BuildOutput({Platform("linux", "amd64"): None})
 
-    found, why = find_address(address, os.environ)
-    with Client(found) as client:
-        daemon = client.info()
-        client.build(ask)
-        click.echo(f"address:   {found} ({why})")
+    endpoint = daemon.find()
+    with endpoint.connect() as client:
+        info = client.info()
+        client.build(ask, is_internal=True)
+        click.echo(f"address:   {client.address} ({endpoint.why})")
         # One before 0.11, as in Docker Engine 20.10, cannot be asked.
-        version = f"{daemon.package} {daemon.version}".strip()
+        version = f"{info.package} {info.version}".strip()
         click.echo(f"daemon:    {version or 'BuildKit that does not tell its version'}")
         pusher = "BuildKit" if client.has_image_exporter() else "the Docker Engine, through its API"
         click.echo(f"pushes:    {pusher}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import click
 
-from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
-from buildkit_spec.errors import SpecError
+from buildkit_spec.cli.files import replace_text
+from buildkit_spec.cli.options import (
+    Daemon,
+    daemon_options,
+    insecure_option,
+    read_specs,
+    spec_arguments,
+)
 
 
 @click.command(
@@ -22,14 +25,14 @@ Examples:
 @spec_arguments
 @click.option("--check", "is_check", is_flag=True, help="Write nothing: fail when a lock is stale.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions of everything.")
-@address_option
+@daemon_options
 @insecure_option
 def command(
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     is_check: bool,
     upgrade: bool,
-    address: str | None,
+    daemon: Daemon,
     insecure_registries: tuple[str, ...],
 ) -> None:
     """Resolve the Python packages of FILE and write them down, with versions and hashes.
@@ -37,11 +40,10 @@ def command(
     They are resolved in the image, for its interpreter and platforms. As long as the spec asks for
     the same, every build installs what the lock says; `build --locked` refuses anything else.
     """
-    from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.plan import lock_file
     from buildkit_spec.plan.checks import refuse
 
-    builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
+    builder = daemon.make_builder(insecure_registries)
     for _, spec in read_specs(files, overrides):
         path = spec.origin.lock
         if is_check:
@@ -49,17 +51,3 @@ def command(
         elif path is not None:
             replace_text(path, builder.lock(spec, upgrade=upgrade))
             click.echo(str(path))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file at once: whoever reads it meanwhile finds the old one or the new one.
-
-    Raises:
-        SpecError: It cannot be written.
-    """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        scratch.write_text(text, encoding="utf-8")
-        scratch.replace(path)
-    except OSError as error:
-        raise SpecError(f"{path} cannot be written: {error.strerror}", source=str(path)) from error

@@ -2,21 +2,147 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 if TYPE_CHECKING:
+    from buildkit_spec.builder import BuildkitBuilder
+    from buildkit_spec.client import Endpoint, Tls
     from buildkit_spec.spec import ImageSpec
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-address_option = click.option(
-    "--addr",
-    "address",
-    metavar="ADDRESS",
-    help="The daemon: unix:///path, tcp://host:port, docker://, … [env: BUILDKIT_HOST]",
+
+@dataclass(frozen=True)
+class Daemon:
+    """What a command line says of the daemon."""
+
+    address: str | None
+    builder: str | None
+    tls_files: dict[str, Any] = field(default_factory=dict)
+    is_insecure: bool = False
+
+    def find(self) -> Endpoint:
+        """Return the daemon to use.
+
+        Raises:
+            BuildkitSpecError: See `find_endpoint`.
+        """
+        from buildkit_spec.client import Wish, find_endpoint
+
+        return find_endpoint(
+            Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
+        )
+
+    def make_builder(self, insecure_registries: tuple[str, ...] = ()) -> BuildkitBuilder:
+        """Return a builder on it, that connects when it needs to."""
+        from buildkit_spec.builder import BuildkitBuilder
+
+        return BuildkitBuilder(
+            self.address,
+            builder=self.builder,
+            tls=self._tls(),
+            is_insecure=self.is_insecure,
+            insecure_registries=insecure_registries,
+        )
+
+    def _tls(self) -> Tls | None:
+        given = {name: value for name, value in self.tls_files.items() if value}
+        if not given:
+            return None
+        from buildkit_spec.client import Tls
+
+        return Tls.from_files(**given)
+
+
+def daemon_options(function: _F) -> _F:
+    """Add what names the daemon; the command gets it as ``daemon``."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        address: str | None,
+        builder: str | None,
+        is_insecure: bool,
+        **options: Any,
+    ) -> Any:
+        files = {name: options.pop(f"tls_{name}") for name in TLS_NAMES}
+        daemon = Daemon(address, builder, files, is_insecure)
+        return function(*args, daemon=daemon, **options)
+
+    for option in reversed(_DAEMON_OPTIONS):
+        command = option(command)
+    return cast("_F", command)
+
+
+TLS_NAMES = ("directory", "ca", "cert", "key", "server_name")
+"""What `tls_options` gives a command, each with ``tls_`` before it."""
+
+
+def tls_options(function: _F) -> _F:
+    """Add what names certificates, in buildctl's words."""
+    for option in reversed(_TLS_OPTIONS):
+        function = option(function)
+    return function
+
+
+_FILE = click.Path(path_type=Path)
+_TLS_OPTIONS = (
+    click.option(
+        "--tlsdir",
+        "tls_directory",
+        metavar="DIR",
+        type=_FILE,
+        help="Certificates for tcp://: ca.pem, cert.pem, key.pem. [env: BUILDKIT_TLS_DIR]",
+    ),
+    click.option(
+        "--tlscacert",
+        "tls_ca",
+        metavar="FILE",
+        type=_FILE,
+        help="Who signs the daemon's certificate. [env: BUILDKIT_TLS_CACERT]",
+    ),
+    click.option(
+        "--tlscert",
+        "tls_cert",
+        metavar="FILE",
+        type=_FILE,
+        help="The certificate to show. [env: BUILDKIT_TLS_CERT]",
+    ),
+    click.option(
+        "--tlskey", "tls_key", metavar="FILE", type=_FILE, help="Its key. [env: BUILDKIT_TLS_KEY]"
+    ),
+    click.option(
+        "--tlsservername",
+        "tls_server_name",
+        metavar="NAME",
+        help="Name in the daemon's certificate, if not the address's host. "
+        "[env: BUILDKIT_TLS_SERVER_NAME]",
+    ),
+)
+
+_DAEMON_OPTIONS = (
+    click.option(
+        "--addr",
+        "address",
+        metavar="ADDRESS",
+        help="The daemon: unix:///path, tcp://host:port, docker://, ssh://host, … "
+        "[env: BUILDKIT_HOST]",
+    ),
+    click.option(
+        "--builder",
+        metavar="NAME",
+        help="A builder of yours, see `builders ls`. [env: BUILDKIT_SPEC_BUILDER]",
+    ),
+    tls_options,
+    click.option(
+        "--insecure", "is_insecure", is_flag=True, help="Plain tcp:// may leave this machine."
+    ),
 )
 
 insecure_option = click.option(

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from buildkit_spec.cli.options import address_option, insecure_option, read_specs, spec_arguments
+from buildkit_spec.cli.options import (
+    Daemon,
+    daemon_options,
+    insecure_option,
+    read_specs,
+    spec_arguments,
+)
 
 
 @click.command(
@@ -23,22 +29,21 @@ Examples:
     show_default=True,
     help="Readable text, JSON, or Graphviz.",
 )
-@address_option
+@daemon_options
 @insecure_option
 def command(
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     form: str,
-    address: str | None,
+    daemon: Daemon,
     insecure_registries: tuple[str, ...],
 ) -> None:
     """Show the graph that `build` would send, without building it.
 
     The daemon is asked for the base image's config and interpreter; nothing else is run.
     """
-    from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.plan import show
 
-    builder = BuildkitBuilder(address, insecure_registries=insecure_registries)
+    builder = daemon.make_builder(insecure_registries)
     for _, spec in read_specs(files, overrides):
         click.echo(show(spec.image_name(), builder.plan(spec), form))

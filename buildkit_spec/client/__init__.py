@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from buildkit_spec.client.address import Address
     from buildkit_spec.client.capabilities import Capabilities
     from buildkit_spec.client.client import Client
-    from buildkit_spec.client.dial import Tls
+    from buildkit_spec.client.delivery import Delivery, Order
+    from buildkit_spec.client.endpoint import Endpoint, Wish, find_endpoint
     from buildkit_spec.client.engine_store import engine_exporter, refuse_deadly
     from buildkit_spec.client.exporters import (
         CacheEntry,
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
         image_exporter,
         needed_capabilities,
     )
-    from buildkit_spec.client.find import find_address
     from buildkit_spec.client.gateway import Gateway
     from buildkit_spec.client.questions import GatewayQuestions, name_certificates
     from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
     from buildkit_spec.client.result import BuildOutput, FileStat, Ref
+    from buildkit_spec.client.tls import Tls
 
 __all__ = [
     "Address",
@@ -36,17 +37,21 @@ __all__ = [
     "Capabilities",
     "Client",
     "DaemonInfo",
+    "Delivery",
+    "Endpoint",
     "Exporter",
     "FileStat",
     "Gateway",
     "GatewayQuestions",
+    "Order",
     "Ref",
     "RunBuild",
     "SolveResult",
     "Tls",
+    "Wish",
     "Worker",
     "engine_exporter",
-    "find_address",
+    "find_endpoint",
     "image_exporter",
     "name_certificates",
     "needed_capabilities",
@@ -61,17 +66,21 @@ _MODULES = {
     "Capabilities": "capabilities",
     "Client": "client",
     "DaemonInfo": "records",
+    "Delivery": "delivery",
+    "Endpoint": "endpoint",
     "Exporter": "exporters",
     "FileStat": "result",
     "Gateway": "gateway",
     "GatewayQuestions": "questions",
+    "Order": "delivery",
     "Ref": "result",
     "RunBuild": "_build",
     "SolveResult": "_build",
-    "Tls": "dial",
+    "Tls": "tls",
+    "Wish": "endpoint",
     "Worker": "records",
     "engine_exporter": "engine_store",
-    "find_address": "find",
+    "find_endpoint": "endpoint",
     "image_exporter": "exporters",
     "name_certificates": "questions",
     "needed_capabilities": "exporters",

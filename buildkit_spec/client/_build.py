@@ -76,6 +76,7 @@ class BuildOrder:
         cache_exports: Where they are kept.
         frontend_attrs: Options that the daemon reads from a frontend's, such as ``attest:…``.
         timeout_s: How long it may take, in seconds; None for ever.
+        is_internal: Whether the daemon's history is to leave it out.
     """
 
     ref: str
@@ -85,6 +86,7 @@ class BuildOrder:
     cache_exports: Sequence[CacheEntry] = ()
     frontend_attrs: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
+    is_internal: bool = False
 
     def encode(self, session_id: str) -> pb.SolveRequest:
         """Return it as it goes to the daemon."""
@@ -93,6 +95,7 @@ class BuildOrder:
             Session=session_id,
             Entitlements=self.entitlements,
             FrontendAttrs=self.frontend_attrs,
+            Internal=self.is_internal,
             Exporters=[pb.Exporter(Type=one.kind, Attrs=one.attrs) for one in self.exporters],
         )
         if self.exporters:  # older daemons read the first only, and from here

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import grpc
 
 from buildkit_spec._pb import control as pb
@@ -12,18 +10,20 @@ from buildkit_spec.client._errors import connection_reason
 from buildkit_spec.client._failure import Failure, take_apart
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.records import DaemonInfo
+from buildkit_spec.client.tls import Tls
 from buildkit_spec.errors import ConnectionFailedError, DaemonError, DeadlineExceededError
 
-_TLS = re.compile(r"ssl|tls|certificate|handshake|socket closed|connection reset", re.I)
 
-
-def greet(channel: grpc.Channel, address: Address, timeout_s: float) -> DaemonInfo:
+def greet(
+    channel: grpc.Channel, address: Address, timeout_s: float, *, has_tls: bool = False
+) -> DaemonInfo:
     """Return what a daemon says of itself.
 
     Args:
         channel: To the daemon; not used before.
         address: The daemon's, for messages.
         timeout_s: How long it may take, in seconds.
+        has_tls: Whether the channel has TLS.
 
     Raises:
         ConnectionFailedError: What answers there is not BuildKit, or wants another kind of
@@ -35,7 +35,7 @@ def greet(channel: grpc.Channel, address: Address, timeout_s: float) -> DaemonIn
     except CALL_ERRORS as error:
         failure = take_apart(error)
         if failure.code != "UNIMPLEMENTED":
-            raise _unwelcome(failure, address, timeout_s) from error
+            raise _unwelcome(failure, address, timeout_s, has_tls) from error
     else:
         version = info.buildkitVersion
         return DaemonInfo(version.package, version.version, version.revision)
@@ -45,11 +45,11 @@ def greet(channel: grpc.Channel, address: Address, timeout_s: float) -> DaemonIn
             channel, pb.Control.ListWorkers, pb.ListWorkersRequest(), timeout_s=timeout_s
         ).result()
     except CALL_ERRORS as error:
-        raise _unwelcome(take_apart(error), address, timeout_s) from error
+        raise _unwelcome(take_apart(error), address, timeout_s, has_tls) from error
     return DaemonInfo("", "", "")
 
 
-def _unwelcome(failure: Failure, address: Address, timeout_s: float) -> DaemonError:
+def _unwelcome(failure: Failure, address: Address, timeout_s: float, has_tls: bool) -> DaemonError:
     said = failure.message
     if failure.code == "DEADLINE_EXCEEDED":
         return DeadlineExceededError(
@@ -64,9 +64,9 @@ def _unwelcome(failure: Failure, address: Address, timeout_s: float) -> DaemonEr
         remedy = f"if it is a Docker Engine, call it docker://{engine}"
     elif failure.code == "UNIMPLEMENTED":
         reason, remedy = "it speaks gRPC, but not BuildKit's API", "check the address"
-    elif address.host and _TLS.search(said):
-        reason = connection_reason(said)
-        remedy = "give the certificates if it wants TLS, and none if it does not"
+    elif not has_tls and address.is_tcp and _wants_tls(address, timeout_s):
+        reason = "it speaks TLS, and no certificates are given"
+        remedy = "--tlsdir DIR, with ca.pem, cert.pem and key.pem"
     else:
         reason = connection_reason(said)
         remedy = "is the daemon still running? Its log says why it stopped"
@@ -75,3 +75,9 @@ def _unwelcome(failure: Failure, address: Address, timeout_s: float) -> DaemonEr
         address=str(address),
         remedy=remedy,
     )
+
+
+def _wants_tls(address: Address, timeout_s: float) -> bool:
+    from buildkit_spec.client.tls_failure import peer_certificate
+
+    return address.scheme == "tcp" and peer_certificate(address, Tls(), timeout_s) is not None

@@ -16,10 +16,12 @@ from buildkit_spec.client._calls import CALL_ERRORS, Req, Res, begin, begin_stre
 from buildkit_spec.client._errors import translate
 from buildkit_spec.client._greeting import greet
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.dial import Tls, dial
+from buildkit_spec.client.dial import dial
 from buildkit_spec.client.engine_api import EngineApi
 from buildkit_spec.client.engine_push import push_image
 from buildkit_spec.client.exporters import CacheEntry, Exporter
+from buildkit_spec.client.gateway import Gateway
+from buildkit_spec.client.history import History
 from buildkit_spec.client.records import (
     SNAPSHOTTER,
     CacheRecord,
@@ -28,8 +30,10 @@ from buildkit_spec.client.records import (
     decode_record,
     decode_worker,
 )
+from buildkit_spec.client.result import BuildOutput
+from buildkit_spec.client.tls import Tls
 from buildkit_spec.errors import UnsupportedCapabilityError
-from buildkit_spec.values import Credentials, Digest, Reference, StatusCallback
+from buildkit_spec.values import Credentials, Digest, Platform, Reference, StatusCallback
 
 if TYPE_CHECKING:
     from buildkit_spec.session import Session
@@ -68,9 +72,13 @@ class Client:
             is_insecure_allowed=is_insecure_allowed,
         )
         is_engine = self._dialed.address.scheme == "docker"
-        self._engine = EngineApi(self._dialed.address, connect_timeout_s) if is_engine else None
+        open_stream = self._dialed.open_stream
+        self._engine = EngineApi(self._dialed.address, open_stream) if is_engine else None
         try:
-            self._info = greet(self.channel, address, connect_timeout_s)
+            with self._dialed.explained():
+                self._info = greet(
+                    self.channel, address, connect_timeout_s, has_tls=tls is not None
+                )
         except BaseException:
             self.close()
             raise
@@ -169,17 +177,26 @@ class Client:
             on_status=on_status,
         )
 
-    def disk_usage(self, filters: Sequence[str] = ()) -> tuple[CacheRecord, ...]:
+    def disk_usage(
+        self, filters: Sequence[str] = (), *, unused_for_s: float = 0
+    ) -> tuple[CacheRecord, ...]:
         """Return what the build cache holds.
 
         Args:
             filters: Such as ``type==regular``; a record must fit one of them.
+            unused_for_s: And must not have been used for so many seconds.
 
         Raises:
             DaemonError: The daemon went away.
         """
-        answer = self._call(pb.Control.DiskUsage, pb.DiskUsageRequest(filter=filters), None)
+        request = pb.DiskUsageRequest(filter=filters, ageLimit=int(unused_for_s * _NS_PER_S))
+        answer = self._call(pb.Control.DiskUsage, request, None)
         return tuple(map(decode_record, answer.record))
+
+    @property
+    def history(self) -> History:
+        """The builds that the daemon remembers."""
+        return History(self.channel, self.address)
 
     def prune(
         self,
@@ -187,7 +204,9 @@ class Client:
         *,
         all: bool = False,
         keep_duration_s: float = 0,
-        keep_bytes: int = 0,
+        reserved_bytes: int = 0,
+        max_used_bytes: int = 0,
+        min_free_bytes: int = 0,
     ) -> Iterator[CacheRecord]:
         """Remove what the build cache does not need, and yield each piece removed.
 
@@ -195,16 +214,25 @@ class Client:
             filters: Such as ``type==regular``; a record must fit one of them.
             all: Internal and shared records too.
             keep_duration_s: Keep what was used in the last so many seconds.
-            keep_bytes: Keep so many bytes.
+            reserved_bytes: Keep so many bytes.
+            max_used_bytes: Remove no more than it takes for the cache to be this small.
+            min_free_bytes: Remove no more than it takes for so much of the disk to be free.
 
         Raises:
+            UnsupportedCapabilityError: The daemon does not know one of the last two, and would
+                remove everything.
             DaemonError: The daemon went away.
         """
+        if max_used_bytes or min_free_bytes:
+            needed = {"gc.freespacefilter": "prune down to a size"}
+            self.build(lambda gateway: _only_require(gateway, needed), is_internal=True)
         request = pb.PruneRequest(
             filter=filters,
             all=all,
             keepDuration=int(keep_duration_s * _NS_PER_S),
-            reservedSpace=keep_bytes,
+            reservedSpace=reserved_bytes,
+            maxUsedSpace=max_used_bytes,
+            minFreeSpace=min_free_bytes,
         )
         stream = begin_stream(self.channel, pb.Control.Prune, request)
         try:
@@ -228,6 +256,7 @@ class Client:
         ref: str = "",
         on_status: StatusCallback | None = None,
         timeout_s: float | None = None,
+        is_internal: bool = False,
     ) -> SolveResult:
         """Run a gateway build.
 
@@ -246,6 +275,7 @@ class Client:
             ref: The build's id; a fresh one by default.
             on_status: Told what happens, on a thread of the build. What it raises ends the build.
             timeout_s: How long it may take, in seconds; None for ever.
+            is_internal: Whether the daemon's history is to leave it out: it only asks.
 
         Raises:
             Exception: What *run* or *on_status* raised, as it was.
@@ -264,13 +294,21 @@ class Client:
             cache_exports,
             frontend_attrs or {},
             timeout_s,
+            is_internal,
         )
-        return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
+        with self._dialed.explained():
+            return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
 
     def _call(self, method: Method[Req, Res], request: Req, timeout_s: float | None) -> Res:
         call = begin(self.channel, method, request, timeout_s=timeout_s)
         try:
             answer: Res = call.result()
         except CALL_ERRORS as error:
-            raise translate(error, self.address, timeout_s=timeout_s) from error
+            with self._dialed.explained():
+                raise translate(error, self.address, timeout_s=timeout_s) from error
         return answer
+
+
+def _only_require(gateway: Gateway, needed: Mapping[str, str]) -> BuildOutput:
+    gateway.require(needed)
+    return BuildOutput({Platform("linux", "amd64"): None})

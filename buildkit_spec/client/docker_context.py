@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from buildkit_spec.client.address import Address
+from buildkit_spec.client.tls import Tls
 from buildkit_spec.errors import DaemonNotFoundError, InvalidAddressError
 from buildkit_spec.values.user import home_directory
 
@@ -21,7 +23,22 @@ DEFAULT_SOCKET = "/var/run/docker.sock"
 _REMEDY = "export BUILDKIT_HOST=… with the address of a daemon that can be reached"
 
 
-def chosen_engine(env: Mapping[str, str]) -> tuple[Address, str] | None:
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A daemon, and how it came to be chosen.
+
+    Attributes:
+        address: The daemon's.
+        why: Why this one, for people.
+        tls: Certificates for it; None is plain.
+    """
+
+    address: Address
+    why: str
+    tls: Tls | None = None
+
+
+def chosen_engine(env: Mapping[str, str]) -> Engine | None:
     """Return the Engine that ``DOCKER_HOST`` or a Docker context names, and which of them did.
 
     Args:
@@ -34,10 +51,11 @@ def chosen_engine(env: Mapping[str, str]) -> tuple[Address, str] | None:
         InvalidAddressError: The address is of a kind that we do not dial.
         DaemonNotFoundError: The context does not exist, or has no address.
     """
+    directory = _directory(env)
     host = env.get("DOCKER_HOST")
     if host:
-        return _address(host, "DOCKER_HOST"), "DOCKER_HOST is set"
-    directory = Path(env.get("DOCKER_CONFIG") or home_directory(env) / ".docker")
+        tls = engine_certificates(env)
+        return Engine(_address(host, "DOCKER_HOST"), "DOCKER_HOST is set", tls)
     name = env.get("DOCKER_CONTEXT") or _read(directory / "config.json").get("currentContext")
     if not isinstance(name, str) or name in {"", "default"}:
         return None
@@ -48,14 +66,38 @@ def chosen_engine(env: Mapping[str, str]) -> tuple[Address, str] | None:
             f"the Docker context {name!r} does not exist or has no address",
             remedy="docker context use default",
         )
-    return _address(host, f"Docker context {name!r}"), f"the Docker context is {name!r}"
+    tls = _certificates(directory / "contexts" / "tls" / identity / "docker")
+    address = _address(host, f"Docker context {name!r}")
+    return Engine(address, f"the Docker context is {name!r}", tls)
+
+
+def engine_certificates(env: Mapping[str, str]) -> Tls | None:
+    """Return the certificates that ``DOCKER_TLS_VERIFY`` asks for; None when it does not.
+
+    They lie in ``DOCKER_CERT_PATH``, else in docker's own folder.
+    """
+    # As docker does, by whether it is empty: also "0" asks for it.
+    if not env.get("DOCKER_TLS_VERIFY"):
+        return None
+    return _certificates(Path(env.get("DOCKER_CERT_PATH") or _directory(env)))
+
+
+def _directory(env: Mapping[str, str]) -> Path:
+    return Path(env.get("DOCKER_CONFIG") or home_directory(env) / ".docker")
+
+
+def _certificates(directory: Path) -> Tls | None:
+    """Return what there is of certificates in a directory, by the names that docker gives them."""
+    files = [directory / f"{name}.pem" for name in ("ca", "cert", "key")]
+    ca, cert, key = (file if file.is_file() else None for file in files)
+    return Tls(ca, cert, key) if ca or cert else None
 
 
 def _address(host: str, where: str) -> Address:
-    if not host.startswith(("unix://", "tcp://")):
+    if not host.startswith(("unix://", "tcp://", "ssh://")):
         raise InvalidAddressError(
             host.partition("://")[0] + "://…",
-            f"{where} must be unix:// or tcp:// to be used for builds",
+            f"{where} must be unix://, tcp:// or ssh:// to be used for builds",
             remedy=_REMEDY,
         )
     return Address.parse(f"docker://{host}")

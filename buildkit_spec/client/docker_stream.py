@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.sockets import connect, no_answer
+from buildkit_spec.client.sockets import no_answer
 from buildkit_spec.errors import ConnectionFailedError
 
 _REQUEST = (
@@ -20,12 +21,15 @@ _SWITCHING_PROTOCOLS = 101
 _MAX_HEAD_BYTES = 64 * 1024
 
 
-def open_docker_stream(address: Address, timeout_s: float) -> socket.socket:
+def open_docker_stream(
+    address: Address, timeout_s: float, open_stream: Callable[[], socket.socket]
+) -> socket.socket:
     """Return a connection that speaks BuildKit's gRPC API.
 
     Args:
         address: The Engine's.
-        timeout_s: How long connecting and upgrading may take, in seconds.
+        timeout_s: How long upgrading may take, in seconds.
+        open_stream: Connects to the Engine.
 
     Raises:
         ConnectionFailedError: The Engine is not there, or has no BuildKit.
@@ -33,8 +37,9 @@ def open_docker_stream(address: Address, timeout_s: float) -> socket.socket:
 
     Source: moby ``api/server/router/grpc``.
     """
-    stream = connect(address, timeout_s)
+    stream = open_stream()
     try:
+        stream.settimeout(timeout_s)
         stream.sendall(_REQUEST)
         status = _read_status(stream)
     except TimeoutError as error:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
+from buildkit_spec.client._failure import one_line
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.sockets import connect
-from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
+from buildkit_spec.errors import ConnectionFailedError, ExportError, SolveCanceledError
 
 
 class EngineApi:
@@ -22,13 +22,13 @@ class EngineApi:
     Safe to use from several threads at once.
 
     Args:
-        address: The Engine's; it was dialled before.
-        timeout_s: How long connecting may take, in seconds.
+        address: The Engine's, for messages; it was dialled before.
+        open_stream: Connects to it.
     """
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, open_stream: Callable[[], socket.socket]) -> None:
         self._address = address
-        self._timeout_s = timeout_s
+        self._open_stream = open_stream
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_closed = False
@@ -58,7 +58,7 @@ class EngineApi:
 
         Source: moby ``pkg/jsonmessage``, ``pkg/streamformatter``: each object is one line.
         """
-        connection = _Connection(self._address, self._timeout_s)
+        connection = _Connection(self._open_stream)
         try:
             connection.connect()
             with self._tracked(connection.sock):
@@ -68,6 +68,47 @@ class EngineApi:
                         yield message if answer.status == HTTPStatus.OK else _refusal(message)
                     if answer.status != HTTPStatus.OK:
                         yield {"error": f"the Engine answered with status {answer.status}"}
+        except (OSError, HTTPException) as error:
+            raise self.lost(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def upload(self, path: str) -> Iterator[Callable[[bytes], None]]:
+        """Send a request whose body comes in pieces; leaving the block waits for the answer.
+
+        What is raised within breaks the request off. Yields what takes the next piece.
+
+        Args:
+            path: As for `post`.
+
+        Raises:
+            ExportError: The Engine refuses what was sent.
+            ConnectionFailedError: The Engine is not there, or went away meanwhile.
+            DeadlineExceededError: It did not take the connection in time.
+            SolveCanceledError: `close` was called.
+
+        Source: moby ``api/server/router/image/image_routes.go``, ``postImagesLoad``.
+        """
+        connection = _Connection(self._open_stream)
+        try:
+            connection.connect()
+            with self._tracked(connection.sock):
+                connection.putrequest("POST", path)
+                connection.putheader("Content-Type", "application/x-tar")
+                connection.putheader("Transfer-Encoding", "chunked")
+                connection.endheaders()
+                yield lambda data: _send_chunk(connection, data)
+                connection.send(b"0\r\n\r\n")
+                with closing(connection.getresponse()) as answer:
+                    for message in filter(None, map(_decode, answer)):
+                        is_refused = answer.status != HTTPStatus.OK
+                        said = _refusal(message) if is_refused else message
+                        if said.get("error"):
+                            raise ExportError(
+                                f"the Docker Engine at {self._address} did not load the image:"
+                                f" {one_line(str(said['error']))}"
+                            )
         except (OSError, HTTPException) as error:
             raise self.lost(str(error) or type(error).__name__) from error
         finally:
@@ -99,16 +140,20 @@ class EngineApi:
 class _Connection(HTTPConnection):
     """HTTP over whatever an address names."""
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, open_stream: Callable[[], socket.socket]) -> None:
         super().__init__("docker")
-        self._address = address
-        self._timeout_s = timeout_s
+        self._open_stream = open_stream
 
     def connect(self) -> None:
-        self.sock = connect(self._address, self._timeout_s)
+        self.sock = self._open_stream()
         # A registry may take its time: only who cancels ends a request that was begun.
         self.sock.settimeout(None)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def _send_chunk(connection: HTTPConnection, data: bytes) -> None:
+    if data:  # an empty one would be the last
+        connection.send(b"%x\r\n%b\r\n" % (len(data), data))
 
 
 def _decode(line: bytes) -> dict[str, Any]:

@@ -23,6 +23,12 @@ PUSH = "push"
 INSECURE = "registry.insecure"
 """``true``: plain http, and unverified TLS, are allowed."""
 
+BY_DIGEST = "push-by-digest"
+"""``true``: push without a tag; its names have none then."""
+
+UNPACK = "unpack"
+"""``true``: unpack after creating, where the daemon runs containers too."""
+
 OCI_MEDIA_TYPES = "oci-mediatypes"
 """``true``: OCI media types, not Docker's."""
 
@@ -34,6 +40,9 @@ ANNOTATION = "annotation"
 
 DIGEST = "containerimage.digest"
 """In the answer: digest of the manifest or index."""
+
+MULTIPLE = "exporter.multiple"
+"""Capability: several exporters in one build. Source: ``solver/pb/caps.go``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,8 @@ def image_exporter(
     compression: Mapping[str, str] = MappingProxyType({}),
     annotations: Mapping[str, str] = MappingProxyType({}),
     epoch_s: int | None = None,
+    kind: str = IMAGE,
+    attrs: Mapping[str, str] = MappingProxyType({}),
 ) -> Exporter:
     """Return the exporter that makes an image, under all of *references*.
 
@@ -80,23 +91,25 @@ def image_exporter(
         compression: Attributes about the compression of layers.
         annotations: Of the manifest, by key; or, with ``index:`` before the key, of the index.
         epoch_s: Time of the image, Unix time in seconds; by default that of the build.
+        kind: Where it goes: ``image``, ``oci``, ``docker``.
+        attrs: Further attributes, by the names on the wire; these have the last word.
     """
-    attrs = {NAME: ",".join(map(str, references)), OCI_MEDIA_TYPES: "true"}
+    made = {NAME: ",".join(map(str, references)), OCI_MEDIA_TYPES: "true"}
     if push:
-        attrs[PUSH] = "true"
+        made[PUSH] = "true"
     if insecure:
-        attrs[INSECURE] = "true"
+        made[INSECURE] = "true"
     if epoch_s is not None:
-        attrs[EPOCH] = str(epoch_s)
-    attrs.update(compression)
+        made[EPOCH] = str(epoch_s)
+    made.update(compression)
     for key, value in annotations.items():
         of, colon, name = key.rpartition(":")
-        attrs[f"{ANNOTATION}-{of}.{name}" if colon else f"{ANNOTATION}.{name}"] = value
-    return Exporter(IMAGE, attrs)
+        made[f"{ANNOTATION}-{of}.{name}" if colon else f"{ANNOTATION}.{name}"] = value
+    return Exporter(kind, {**made, **attrs})
 
 
 def needed_capabilities(
-    exporter: Exporter,
+    exporters: Sequence[Exporter],
     frontend_attrs: Mapping[str, str] = MappingProxyType({}),
     caches: Iterable[CacheEntry] = (),
 ) -> dict[str, str]:
@@ -105,14 +118,16 @@ def needed_capabilities(
     A daemon that has not heard of one would leave the thing out and say nothing.
 
     Args:
-        exporter: What is to become of the result.
+        exporters: What is to become of the result.
         frontend_attrs: The build's; attestations are asked for there.
         caches: Where caches come from and go to.
 
     Source: ``solver/pb/caps.go``.
     """
     needed = {}
-    if any(name.startswith(ANNOTATION) for name in exporter.attrs):
+    if len(exporters) > 1:
+        needed[MULTIPLE] = "put a result out in several ways at once"
+    if any(name.startswith(ANNOTATION) for exporter in exporters for name in exporter.attrs):
         needed["exporter.image.annotations"] = "annotate images"
     if any(name.startswith("attest:") for name in frontend_attrs):
         needed["exporter.image.attestations"] = "attest what is in an image"

@@ -1,4 +1,4 @@
-"""Which daemon: the first address that is set, or that answers."""
+"""Which daemon when none is named: the first that answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 from buildkit_spec.client.address import Address
-from buildkit_spec.client.docker_context import DEFAULT_SOCKET, chosen_engine
+from buildkit_spec.client.docker_context import DEFAULT_SOCKET, Engine, chosen_engine
 from buildkit_spec.errors import DaemonNotFoundError
 
 BUILDKITD_SOCKET = "/run/buildkit/buildkitd.sock"
@@ -15,43 +15,26 @@ BUILDKITD_SOCKET = "/run/buildkit/buildkitd.sock"
 _PROBE_TIMEOUT_S = 2.0
 
 
-def find_address(
-    explicit: str | None = None,
+def find_answering(
     env: Mapping[str, str] = os.environ,
     *,
-    configured: str | None = None,
     buildkitd_socket: str = BUILDKITD_SOCKET,
     docker_socket: str = DEFAULT_SOCKET,
-) -> tuple[Address, str]:
-    """Return the daemon's address and why it is that one.
+) -> Engine:
+    """Return a daemon of this machine or its user, and why it is that one.
 
-    In this order: *explicit*, ``BUILDKIT_HOST``, *configured*, a ``buildkitd`` socket that answers
-    (the machine's, then this user's), the Docker Engine (``DOCKER_HOST``, the current Docker
-    context, the usual socket when it answers). ``docker://`` alone goes on with the last three.
+    In this order: a ``buildkitd`` socket that answers (the machine's, then this user's), the
+    Docker Engine (``DOCKER_HOST``, the current Docker context, the usual socket when it answers).
 
     Args:
-        explicit: What the user said, or None.
         env: The environment.
-        configured: What a configuration file says, or None.
         buildkitd_socket: Where the machine's ``buildkitd`` listens.
         docker_socket: Where the machine's Docker Engine listens.
 
     Raises:
-        InvalidAddressError: An address that is set has another form.
-        DaemonNotFoundError: None is set and none answers; names three ways out.
+        InvalidAddressError: Docker's address is of a kind that we do not dial.
+        DaemonNotFoundError: None answers; names three ways out.
     """
-    named = (
-        (explicit, "it was given"),
-        (env.get("BUILDKIT_HOST"), "BUILDKIT_HOST is set"),
-        (configured, "the configuration file says so"),
-    )
-    for text, why in named:
-        if text:
-            address = Address.parse(text)
-            if not address.is_open:
-                return address, why
-            engine, which = chosen_engine(env) or (Address("docker", docker_socket), "")
-            return engine, f"{why}, and {which}" if which else why
     tried = []
     sockets = [buildkitd_socket]
     if env.get("XDG_RUNTIME_DIR"):
@@ -59,13 +42,13 @@ def find_address(
     for path in sockets:
         tried.append(_Probe(path))
         if tried[-1].is_answered:
-            return Address("unix", path), "a buildkitd answers there"
-    engine_and_why = chosen_engine(env)
-    if engine_and_why is not None:
-        return engine_and_why
+            return Engine(Address("unix", path), "a buildkitd answers there")
+    engine = chosen_engine(env)
+    if engine is not None:
+        return engine
     tried.append(_Probe(docker_socket))
     if tried[-1].is_answered:
-        return Address("docker", docker_socket), "a Docker Engine answers there"
+        return Engine(Address("docker", docker_socket), "a Docker Engine answers there")
     raise _not_found(tried)
 
 

@@ -63,7 +63,7 @@ class Gateway:
                 raise UnsupportedCapabilityError(
                     f"{self._address} cannot {words}: {self.llb_caps.reason(capability)}",
                     capability=capability,
-                    remedy="update the daemon, or leave it out of builder_options",
+                    remedy="update the daemon, or ask for less: builder_options, outputs",
                 )
 
     def resolve_image(

@@ -32,6 +32,27 @@ class DaemonInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class GcRule:
+    """When a worker removes pieces of its cache by itself; of several rules all are applied.
+
+    Attributes:
+        filters: Which pieces; a piece has to fit one of these. Empty for all.
+        is_all: Internal and shared ones too.
+        keep_duration_s: Pieces used in the last so many seconds stay.
+        reserved_bytes: So much of the cache stays in any case.
+        max_used_bytes: More than that is removed; 0 for no such limit.
+        min_free_bytes: So much of the disk is to be free; 0 for no such limit.
+    """
+
+    filters: tuple[str, ...] = ()
+    is_all: bool = False
+    keep_duration_s: float = 0
+    reserved_bytes: int = 0
+    max_used_bytes: int = 0
+    min_free_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """Something that runs steps.
 
@@ -39,11 +60,13 @@ class Worker:
         id: Its id.
         labels: Such as the executor and the snapshotter.
         platforms: What it can run, its own first.
+        gc_rules: When it removes pieces of its cache by itself.
     """
 
     id: str
     labels: Mapping[str, str]
     platforms: tuple[Platform, ...]
+    gc_rules: tuple[GcRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,7 @@ class CacheRecord:
         use_count: How often it was used.
         created: When it was made, UTC.
         last_used: When it was used last, UTC; None for never.
+        parents: Ids of those it lies upon.
     """
 
     id: str
@@ -73,6 +97,7 @@ class CacheRecord:
     use_count: int
     created: datetime | None
     last_used: datetime | None
+    parents: tuple[str, ...] = ()
 
 
 def decode_worker(record: worker.WorkerRecord) -> Worker:
@@ -81,7 +106,18 @@ def decode_worker(record: worker.WorkerRecord) -> Worker:
         Platform.parse("/".join(filter(None, (one.OS, one.Architecture, one.Variant))))
         for one in record.platforms
     )
-    return Worker(record.ID, dict(record.Labels), platforms)
+    rules = tuple(
+        GcRule(
+            tuple(one.filters),
+            one.all,
+            one.keepDuration / 1e9,
+            one.reservedSpace,
+            one.maxUsedSpace,
+            one.minFreeSpace,
+        )
+        for one in record.GCPolicy
+    )
+    return Worker(record.ID, dict(record.Labels), platforms, rules)
 
 
 def decode_record(record: control.UsageRecord) -> CacheRecord:
@@ -97,6 +133,7 @@ def decode_record(record: control.UsageRecord) -> CacheRecord:
         record.UsageCount,
         _time(record.CreatedAt.seconds),
         _time(record.LastUsedAt.seconds),
+        tuple(record.Parents or filter(None, (record.Parent,))),
     )
 
 

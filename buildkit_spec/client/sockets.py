@@ -50,13 +50,17 @@ def no_answer(address: Address, timeout_s: float) -> DeadlineExceededError:
         timeout_s=timeout_s,
         address=str(address),
         remedy="is it the right port, and does no firewall stand between?"
-        if address.host
+        if address.is_tcp
         else "is the daemon overloaded, or still starting?",
     )
 
 
 def _explain(address: Address, error: OSError) -> tuple[str, str]:
     start = "sudo systemctl start docker" if address.scheme == "docker" else "sudo buildkitd"
+    if address.scheme == "tcp":
+        start += f" --addr {address}"
+    if not address.is_loopback:
+        start = f"is {address.port} the daemon's port, and does it run on {address.host}?"
     if isinstance(error, FileNotFoundError):
         return "there is no such socket", f"{start}, or name another daemon with --addr"
     if isinstance(error, PermissionError):

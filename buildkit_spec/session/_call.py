@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from buildkit_spec._pb._method import Method
 
 Req = TypeVar("Req", covariant=True)
+Other = TypeVar("Other", bound="Message")
 Res = TypeVar("Res", contravariant=True)
 
 OK = 0
@@ -65,6 +68,14 @@ class Call(Protocol[Req, Res]):
         Raises:
             CallCancelledError: The stream was reset.
             SessionError: A request is not a message of the method's type, or is too large.
+        """
+
+    def messages_as(self, kind: type[Other]) -> Iterator[Other]:
+        """The requests as messages of another type: a method may carry several protocols.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+            SessionError: As for `messages`.
         """
 
     def arrived(self) -> Iterator[Req]:

@@ -23,6 +23,7 @@ from buildkit_spec.session._call import (
     UNIMPLEMENTED,
     CallCancelledError,
     Handler,
+    Other,
     StatusError,
 )
 from buildkit_spec.session._framing import (
@@ -250,15 +251,21 @@ class _ServerCall:
         self._fault: SessionError | None = None
 
     def messages(self) -> Iterator[Any]:
-        while (message := self._next(is_waiting=True)) is not None:
+        return self.messages_as(self._request)
+
+    def messages_as(self, kind: type[Other]) -> Iterator[Other]:
+        while (message := self._next(kind, is_waiting=True)) is not None:
             yield message
 
     def arrived(self) -> Iterator[Any]:
         # Looked at without the lock: what is missed now is seen the next time.
-        while self._arrived and (message := self._next(is_waiting=False)) is not None:
+        while self._arrived:
+            message = self._next(self._request, is_waiting=False)
+            if message is None:
+                return
             yield message
 
-    def _next(self, *, is_waiting: bool) -> Any:
+    def _next(self, kind: type[Other], *, is_waiting: bool) -> Other | None:
         with self._server.lock:
             while not self._arrived:
                 if self.is_cancelled:
@@ -273,9 +280,9 @@ class _ServerCall:
             self._backlog_bytes -= len(payload)
             self._pay()
         try:
-            return self._request.FromString(payload)
+            return kind.FromString(payload)
         except DecodeError as error:
-            name = self._request.DESCRIPTOR.name
+            name = kind.DESCRIPTOR.name
             raise SessionError(f"the daemon sent what is no {name} on {self.path}") from error
 
     def send(self, message: Message, *, has_more: bool = False) -> None:

@@ -27,20 +27,11 @@ from buildkit_spec.session._call import (
     Handler,
     StatusError,
 )
+from buildkit_spec.session._modes import go_mode
 from buildkit_spec.session._selection import selection
 from buildkit_spec.session._walk import Choice, Choose, Entry, Tree, check_same
 
 _CHUNK_BYTES = 256 << 10
-
-# Go's os.FileMode. Source: WIRE.md, and io/fs/fs.go.
-_KINDS = {
-    stat.S_IFDIR: 1 << 31,
-    stat.S_IFLNK: 1 << 27,
-    stat.S_IFBLK: 1 << 26,
-    stat.S_IFCHR: 1 << 26 | 1 << 21,
-    stat.S_IFIFO: 1 << 25,
-}
-_SPECIAL = ((stat.S_ISUID, 1 << 23), (stat.S_ISGID, 1 << 22), (stat.S_ISVTX, 1 << 20))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,23 +178,6 @@ class _Transfer:
             message.devmajor = os.major(status.st_rdev)
             message.devminor = os.minor(status.st_rdev)
         return message
-
-
-def go_mode(mode: int, mask: int = 0o7777) -> int:
-    """Return ``st_mode`` as Go's ``os.FileMode``.
-
-    Args:
-        mode: As ``lstat`` gives it.
-        mask: Permission bits to keep, set-user-id and its like among them; not a symlink's.
-    """
-    kind = stat.S_IFMT(mode)
-    if kind != stat.S_IFLNK:
-        mode &= mask
-    result = mode & 0o777 | _KINDS.get(kind, 0)
-    for bit, go_bit in _SPECIAL:
-        if mode & bit:
-            result |= go_bit
-    return result
 
 
 def _values(metadata: Mapping[str, tuple[str, ...]], key: str) -> tuple[str, ...]:

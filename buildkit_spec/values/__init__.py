@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from buildkit_spec.values.digest import Digest
     from buildkit_spec.values.image import ResolvedImage
     from buildkit_spec.values.login import BearerToken, Credentials
+    from buildkit_spec.values.output_text import parse_output
+    from buildkit_spec.values.outputs import (
+        ArchiveOutput,
+        ImageOutput,
+        LoadOutput,
+        LocalOutput,
+        Output,
+    )
     from buildkit_spec.values.platform import Platform
     from buildkit_spec.values.reference import DOCKER_HUB, Reference
     from buildkit_spec.values.registry_config import RegistryConfig, RegistrySettings
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOCKER_HUB",
+    "ArchiveOutput",
     "BearerToken",
     "BuildResult",
     "BuildWarning",
@@ -37,7 +46,11 @@ __all__ = [
     "Digest",
     "EnvSecret",
     "FileSecret",
+    "ImageOutput",
+    "LoadOutput",
+    "LocalOutput",
     "LogChunk",
+    "Output",
     "Platform",
     "Reference",
     "RegistryConfig",
@@ -49,10 +62,12 @@ __all__ = [
     "StepResult",
     "TransferStatus",
     "VertexStatus",
+    "parse_output",
 ]
 
 _MODULES = {
     "DOCKER_HUB": "reference",
+    "ArchiveOutput": "outputs",
     "BearerToken": "login",
     "BuildResult": "result",
     "BuildWarning": "status",
@@ -61,7 +76,11 @@ _MODULES = {
     "Digest": "digest",
     "EnvSecret": "secret",
     "FileSecret": "secret",
+    "ImageOutput": "outputs",
+    "LoadOutput": "outputs",
+    "LocalOutput": "outputs",
     "LogChunk": "status",
+    "Output": "outputs",
     "Platform": "platform",
     "Reference": "reference",
     "RegistryConfig": "registry_config",
@@ -73,6 +92,7 @@ _MODULES = {
     "StepResult": "result",
     "TransferStatus": "status",
     "VertexStatus": "status",
+    "parse_output": "output_text",
 }
 
 

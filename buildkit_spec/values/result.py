@@ -9,6 +9,9 @@ from buildkit_spec.values.digest import Digest
 from buildkit_spec.values.platform import Platform
 from buildkit_spec.values.reference import Reference
 
+CONFIG_DIGEST = "containerimage.config.digest"
+"""Key of `BuildResult.metadata`. Source: ``exporter/containerimage/exptypes/types.go``."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -39,6 +42,9 @@ class BuildResult:
         timings_s: Seconds by phase: ``check``, ``connect``, ``plan``, ``build``, ``export``.
         steps: The steps of the build in the order they began; sources and exports left out.
         address: The daemon that built it; empty when nothing was built.
+        ref: The build's id, by which the daemon's history has it; empty when nothing was built.
+        metadata: What the exporters answered, by BuildKit's names, such as
+            ``containerimage.digest``, ``containerimage.config.digest`` and ``image.name``.
     """
 
     reference: Reference
@@ -49,6 +55,14 @@ class BuildResult:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     steps: tuple[StepResult, ...] = ()
     address: str = ""
+    ref: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def config_digest(self) -> Digest | None:
+        """Of the image's config, which docker calls the image's id; None of several platforms."""
+        text = self.metadata.get(CONFIG_DIGEST)
+        return Digest(text) if text else None
 
     @property
     def cached_steps(self) -> tuple[str, ...]:

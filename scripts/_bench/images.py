@@ -8,7 +8,7 @@ from pathlib import Path
 
 from _bench.depot import Depot
 from buildkit_spec import llb
-from buildkit_spec.client import BuildOutput, Client, Gateway, find_address, image_exporter
+from buildkit_spec.client import BuildOutput, Gateway, find_endpoint, image_exporter
 from buildkit_spec.host import find_ca_bundle, uv_directory
 from buildkit_spec.registry import Logins
 from buildkit_spec.session import Auth, FileSync, Health, Session, SharedDir
@@ -63,9 +63,8 @@ def _push(
 ) -> None:
     """Build a graph and push it; with the config of the image *like*, if one is named."""
     shared = {key: SharedDir(folder) for key, folder in (folders or {}).items()}
-    address, _ = find_address(None, os.environ)
     with (
-        Client(address) as client,
+        find_endpoint(env=os.environ).connect() as client,
         Session([Auth(Logins.load(os.environ)), FileSync(shared), Health()]) as session,
     ):
 

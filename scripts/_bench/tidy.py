@@ -10,7 +10,7 @@ from pathlib import Path
 
 from _bench.images import salted_step
 from buildkit_spec._pb import control
-from buildkit_spec.client import Client, find_address
+from buildkit_spec.client import Client, find_endpoint
 from buildkit_spec.errors import DaemonError
 
 
@@ -38,8 +38,7 @@ def _remove_images(host: str) -> None:
 
 
 def _remove_records(salt: str) -> None:
-    address, _ = find_address(None, os.environ)
-    with Client(address) as client:
+    with find_endpoint(env=os.environ).connect() as client:
         records = _records(client)
         roots = [one.ID for one in records if one.Description == salted_step(salt)]
         parents = {one.ID: {*one.Parents, one.Parent} for one in records}

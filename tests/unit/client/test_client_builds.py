@@ -112,11 +112,11 @@ def test_what_the_daemon_cannot_do_is_told_before_it_builds(
     plain = image_exporter([Reference.parse("h.io/a:1")], push=True)
     annotated = image_exporter([Reference.parse("h.io/a:1")], push=True, annotations={"a": "b"})
 
-    assert needed_capabilities(plain, {}, [CacheEntry("registry", {"ref": "h/c"})]) == {}
+    assert needed_capabilities([plain], {}, [CacheEntry("registry", {"ref": "h/c"})]) == {}
     for needed, words in (
-        (needed_capabilities(annotated), "annotate"),
-        (needed_capabilities(plain, {"attest:sbom": ""}), "attest"),
-        (needed_capabilities(plain, {}, [CacheEntry("gha")]), "type gha"),
+        (needed_capabilities([annotated]), "annotate"),
+        (needed_capabilities([plain], {"attest:sbom": ""}), "attest"),
+        (needed_capabilities([plain], {}, [CacheEntry("gha")]), "type gha"),
     ):
         with pytest.raises(UnsupportedCapabilityError, match=words) as caught:
             client.build(lambda gateway, needed=needed: gateway.require(needed))  # type: ignore[misc]
@@ -444,7 +444,7 @@ def test_prune_is_asked_for_and_may_be_left(daemon: FakeDaemon, client: Client) 
             number += 1
 
     daemon.answers[CONTROL.Prune] = prune
-    records = client.prune(["type==regular"], all=True, keep_duration_s=1.5, keep_bytes=7)
+    records = client.prune(["type==regular"], all=True, keep_duration_s=1.5, reserved_bytes=7)
 
     assert [next(records).id, next(records).id] == ["0", "1"]
     records.close()  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from fake_daemon import FakeDaemon
@@ -22,6 +23,7 @@ from buildkit_spec.client import (
 )
 from buildkit_spec.client.engine_api import EngineApi
 from buildkit_spec.client.engine_push import push_image
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import (
     BuildkitSpecError,
     ConnectionFailedError,
@@ -51,7 +53,7 @@ def _engine() -> Iterator[FakeEngine]:
 
 @pytest.fixture(name="api")
 def _api(engine: FakeEngine) -> EngineApi:
-    return EngineApi(engine.address, 5)
+    return EngineApi(engine.address, partial(connect, engine.address, 5))
 
 
 def pushed(request: Request) -> None:

@@ -10,11 +10,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from buildkit_spec.client import Address, find_address
+from buildkit_spec.client import Address, Tls, Wish, find_endpoint
 from buildkit_spec.errors import DaemonNotFoundError, InvalidAddressError
 
 Find = Callable[..., tuple[Address, str]]
@@ -31,14 +30,16 @@ def _home() -> Iterator[Path]:
 def _find(home: Path) -> Find:
     """Find a daemon on a machine where everything lies below `home`."""
 
-    def find(explicit: str | None = None, configured: str | None = None, **env: str) -> Any:
-        return find_address(
-            explicit,
+    def find(explicit: str = "", **env: str) -> tuple[Address, str]:
+        found = find_endpoint(
+            Wish(explicit),
             {"HOME": str(home), **env},
-            configured=configured,
+            folder=home,
             buildkitd_socket=str(home / "buildkitd.sock"),
             docker_socket=str(home / "docker.sock"),
         )
+        (address,) = found.addresses
+        return address, found.why
 
     return find
 
@@ -66,19 +67,21 @@ def write_context(home: Path, name: str, host: str | None) -> None:
 
 
 def test_explicit_address_comes_first(find: Find) -> None:
-    """What the user said goes before the environment and the configuration."""
-    found, why = find("tcp://one:1", "tcp://three:3", BUILDKIT_HOST="tcp://two:2")
+    """What the user said goes before the environment."""
+    found, why = find("tcp://one:1", BUILDKIT_HOST="tcp://two:2")
 
     assert (str(found), why) == ("tcp://one:1", "it was given")
 
 
-def test_environment_comes_before_the_configuration(find: Find) -> None:
-    """BUILDKIT_HOST goes before the configuration file, which goes before what answers."""
-    found, why = find(None, "tcp://three:3", BUILDKIT_HOST="tcp://two:2")
+def test_environment_comes_before_what_answers(find: Find, listen: Callable[[str], None]) -> None:
+    """BUILDKIT_HOST goes before what answers, unless it is empty."""
+    listen("docker.sock")
+
+    found, why = find(BUILDKIT_HOST="tcp://two:2")
     assert (str(found), why) == ("tcp://two:2", "BUILDKIT_HOST is set")
 
-    found, why = find(None, "tcp://three:3", BUILDKIT_HOST="")
-    assert (str(found), why) == ("tcp://three:3", "the configuration file says so")
+    found, why = find(BUILDKIT_HOST="")
+    assert why == "a Docker Engine answers there"
 
 
 def test_buildkitd_that_answers_comes_before_docker(
@@ -171,14 +174,56 @@ def test_context_without_address_is_an_error(find: Find, home: Path, host: str |
         assert caught.value.remedy == "docker context use default"
 
 
-def test_context_over_ssh_is_an_error(find: Find, home: Path) -> None:
+def test_context_over_ssh_is_understood(find: Find, home: Path) -> None:
+    """An Engine behind ssh is used as a docker client uses it."""
+    write_context(home, "far", "ssh://ada@far:99")
+
+    found, _ = find(DOCKER_CONTEXT="far")
+
+    assert str(found) == "docker://ssh://ada@far:99"
+
+
+def test_context_that_cannot_be_dialled_is_an_error(find: Find, home: Path) -> None:
     """An Engine that we cannot dial is told, with the context's name and no login."""
-    write_context(home, "far", "ssh://ada:s3cret@far")
+    write_context(home, "far", "fd://ada:s3cret@far")
 
     with pytest.raises(InvalidAddressError, match="Docker context 'far'") as caught:
         find(DOCKER_CONTEXT="far")
 
     assert "s3cret" not in str(caught.value)
+
+
+def test_context_brings_its_certificates(home: Path) -> None:
+    """The certificates that a context was made with go along; those that it lacks do not."""
+    write_context(home, "lab", "tcp://lab:2376")
+    identity = hashlib.sha256(b"lab").hexdigest()
+    folder = home / ".docker" / "contexts" / "tls" / identity / "docker"
+    env = {"HOME": str(home), "DOCKER_CONTEXT": "lab"}
+    assert find_endpoint(None, env, folder=home).tls is None
+
+    folder.mkdir(parents=True)
+    (folder / "ca.pem").touch()
+    assert find_endpoint(None, env, folder=home).tls == Tls(folder / "ca.pem")
+
+    for name in ("cert", "key"):
+        (folder / f"{name}.pem").touch()
+    assert find_endpoint(None, env, folder=home).tls == Tls(
+        folder / "ca.pem", folder / "cert.pem", folder / "key.pem"
+    )
+
+
+def test_docker_tls_verify_brings_dockers_certificates(home: Path) -> None:
+    """As with docker, DOCKER_TLS_VERIFY asks for TLS, with the files in DOCKER_CERT_PATH."""
+    (home / "certs").mkdir()
+    (home / "certs" / "ca.pem").touch()
+    env = {"HOME": str(home), "DOCKER_HOST": "tcp://lab:2376", "DOCKER_CERT_PATH": f"{home}/certs"}
+
+    assert find_endpoint(None, env, folder=home).tls is None
+
+    env["DOCKER_TLS_VERIFY"] = "1"
+    assert find_endpoint(None, env, folder=home).tls == Tls(home / "certs" / "ca.pem")
+    env["BUILDKIT_HOST"] = "docker://"
+    assert find_endpoint(None, env, folder=home).tls == Tls(home / "certs" / "ca.pem")
 
 
 def test_docker_alone_is_the_engine_of_docker(
@@ -211,7 +256,7 @@ def test_finding_a_daemon_needs_no_grpc() -> None:
     program = """
 import sys
 import buildkit_spec.client.address
-from buildkit_spec.client import find_address, Address, Exporter, Worker, image_exporter
+from buildkit_spec.client import find_endpoint, Address, Exporter, Worker, image_exporter
 print([name for name in ("grpc", "google.protobuf") if name in sys.modules])
 """
     done = subprocess.run(

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import ConnectionFailedError
 
 
@@ -204,7 +206,7 @@ def test_docker_stream_begins_right_behind_the_upgrade() -> None:
     head = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     with (
         engine(answering(head + b"PRI and more")) as address,
-        open_docker_stream(address, 5) as stream,
+        open_docker_stream(address, 5, partial(connect, address, 5)) as stream,
     ):
         assert read(stream, 100) == b"PRI and more"
         assert stream.gettimeout() is None
@@ -230,7 +232,7 @@ def test_docker_stream_tells_what_is_no_engine(data: bytes, said: str) -> None:
         engine(answering(data)) as address,
         pytest.raises(ConnectionFailedError, match=said) as caught,
     ):
-        open_docker_stream(address, 5)
+        open_docker_stream(address, 5, partial(connect, address, 5))
 
     assert caught.value.address == str(address)
     assert caught.value.remedy

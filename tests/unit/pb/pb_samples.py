@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorP
 from google.protobuf.message import Message
 
 MODULES = (
-    *("auth", "caps", "control", "filesync", "fsutil", "gateway", "health", "ops"),
+    *("auth", "caps", "content", "control", "filesync", "fsutil", "gateway", "health", "ops"),
     *("secrets", "sourcepolicy", "ssh", "upload", "worker"),
 )
 _F = FieldDescriptorProto

@@ -7,7 +7,17 @@ import pytest
 from google.protobuf import timestamp_pb2
 from google.rpc import status_pb2
 
-from buildkit_spec._pb import caps, control, fsutil, gateway, health, ops, rpc, timestamp
+from buildkit_spec._pb import (
+    caps,
+    content,
+    control,
+    fsutil,
+    gateway,
+    health,
+    ops,
+    rpc,
+    timestamp,
+)
 
 # By hand from BuildKit's own files: field number by name, for what a wrong number would hurt most.
 NUMBERS = {
@@ -163,6 +173,26 @@ NUMBERS = {
         "modeStr": 15,
         "required_paths": 16,
     },
+    content.ReadContentRequest: {"digest": 1, "offset": 2, "size": 3},
+    content.ReadContentResponse: {"offset": 1, "data": 2},
+    content.WriteContentRequest: {
+        "action": 1,
+        "ref": 2,
+        "total": 3,
+        "expected": 4,
+        "offset": 5,
+        "data": 6,
+        "labels": 7,
+    },
+    content.WriteContentResponse: {
+        "action": 1,
+        "started_at": 2,
+        "updated_at": 3,
+        "offset": 4,
+        "total": 5,
+        "digest": 6,
+    },
+    content.Info: {"digest": 1, "size": 2, "created_at": 3, "updated_at": 4, "labels": 5},
     fsutil.Packet: {"type": 1, "stat": 2, "ID": 3, "data": 4},
     fsutil.Stat: {
         "path": 1,
@@ -194,6 +224,7 @@ def test_enums_have_upstreams_values():
     assert (ops.BIND, ops.SECRET, ops.SSH, ops.CACHE, ops.TMPFS) == (0, 1, 2, 3, 4)
     assert (ops.SHARED, ops.PRIVATE, ops.LOCKED) == (0, 1, 2)
     assert (ops.DEFAULT, ops.ON, ops.OFF) == (0, 1, 2)
+    assert (content.STAT, content.WRITE, content.COMMIT) == (0, 1, 2)
     assert dict(fsutil.Packet.PacketType.items()) == {
         "PACKET_STAT": 0,
         "PACKET_REQ": 1,

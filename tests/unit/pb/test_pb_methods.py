@@ -42,6 +42,11 @@ METHODS = {
     ("/moby.sshforward.v1.SSH/CheckAgent", False, False),
     ("/moby.sshforward.v1.SSH/ForwardAgent", True, True),
     ("/moby.upload.v1.Upload/Pull", True, True),
+    ("/containerd.services.content.v1.Content/Info", False, False),
+    ("/containerd.services.content.v1.Content/Read", False, True),
+    ("/containerd.services.content.v1.Content/Status", False, False),
+    ("/containerd.services.content.v1.Content/Write", True, True),
+    ("/containerd.services.content.v1.Content/Abort", False, False),
     ("/grpc.health.v1.Health/Check", False, False),
     ("/grpc.health.v1.Health/Watch", False, True),
 }

@@ -16,7 +16,7 @@ from buildkit_spec._pb import filesync, health
 from buildkit_spec._pb.fsutil import Packet
 from buildkit_spec.errors import FileChangedError, SessionError
 from buildkit_spec.session import FileSync, Health, SharedDir
-from buildkit_spec.session.files import go_mode
+from buildkit_spec.session._modes import go_mode
 
 Serve = Callable[..., Served]
 

@@ -1,0 +1,152 @@
+"""`NamedBuilder`: a daemon, or several that stand in for each other, under a name of the user's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from buildkit_spec.client.address import Address
+from buildkit_spec.errors import InvalidValueError, Problem
+from buildkit_spec.spec.problems import Problems, Refusal, known_fields
+from buildkit_spec.spec.scalars import kind_of, line, list_of, path, switch
+from buildkit_spec.values import Platform
+
+if TYPE_CHECKING:
+    from buildkit_spec.client.tls import Tls
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_FIELDS = ("address", "tls", "platform", "insecure")
+_TLS_FIELDS = ("ca", "cert", "key", "server_name")
+_WANT_ADDRESS = 'write address = "tcp://HOST:1234", or a list of them'
+
+
+@dataclass(frozen=True, slots=True)
+class NamedBuilder:
+    """What a configuration file says of one builder.
+
+    Attributes:
+        name: Letters, digits, ``_`` and ``-``.
+        addresses: At least one.
+        tls: Certificates for ``tcp://``; None for none, or for those in `tls_directory`.
+        tls_directory: Where they lie as ``ca.pem``, ``cert.pem`` and ``key.pem``; or None.
+        platforms: What it is to be used for; empty for all that it can build.
+        is_insecure: Whether plain TCP may leave this machine.
+    """
+
+    name: str
+    addresses: tuple[Address, ...]
+    tls: Tls | None = None
+    tls_directory: Path | None = None
+    platforms: tuple[Platform, ...] = ()
+    is_insecure: bool = False
+
+    def certificates(self) -> Tls | None:
+        """Return the certificates, those of a directory as they are there now.
+
+        Raises:
+            ConnectionFailedError: The directory has none.
+        """
+        from buildkit_spec.client.tls import Tls
+
+        return self.tls if self.tls_directory is None else Tls.from_directory(self.tls_directory)
+
+
+def check_name(name: str) -> str:
+    """Return a builder's name.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidValueError(name, "a builder's name is of letters, digits, _ and -")
+    return name
+
+
+def decode(name: str, entry: object, folder: Path) -> NamedBuilder:
+    """Return a builder from its table.
+
+    Args:
+        name: The table's key.
+        entry: What is in it.
+        folder: Where relative paths begin.
+
+    Raises:
+        Refusal: With every problem of the table.
+    """
+    if not isinstance(entry, Mapping):
+        raise Refusal(f"is {kind_of(entry)}, not a table", f"write [builders.{name}]")
+    given, unknown = known_fields(entry, _FIELDS)
+    problems, checked = Problems(unknown), dict[str, Any]()
+    try:
+        check_name(name)
+    except InvalidValueError as error:
+        problems.append(Problem("", error.rule))
+    if "address" not in given:
+        problems.append(Problem("address", "is missing", _WANT_ADDRESS))
+    for key, value in given.items():
+        with problems.under(key):
+            if key == "insecure":
+                checked[key] = switch(value)
+            elif key == "tls":
+                checked[key] = _tls(value, folder)
+            elif key == "platform":
+                checked[key] = one_or_more(value, Platform.parse)
+            else:
+                checked[key] = one_or_more(value, Address.parse)
+    problems.refuse()
+    tls = checked.get("tls")
+    return NamedBuilder(
+        name,
+        checked["address"],
+        tls=None if isinstance(tls, Path) else tls,
+        tls_directory=tls if isinstance(tls, Path) else None,
+        platforms=checked.get("platform", ()),
+        is_insecure=checked.get("insecure", False),
+    )
+
+
+def one_or_more(value: object, parse: Any) -> tuple[Any, ...]:
+    """Return text, or a list of texts, parsed.
+
+    Raises:
+        Refusal: It is neither, is empty, or an item does not parse.
+    """
+
+    def item(one: object) -> object:
+        try:
+            return parse(line(one))
+        except InvalidValueError as error:
+            raise Refusal(f"{error.value!r}: {error.rule}", error.remedy) from error
+
+    if isinstance(value, str):
+        return (item(value),)
+    found = list_of(item)(value)
+    if not found:
+        raise Refusal("is empty", "leave it out, or name one")
+    return found
+
+
+def _tls(value: object, folder: Path) -> Tls | Path:
+    from buildkit_spec.client.tls import Tls
+
+    if isinstance(value, str):
+        return _place(value, folder)
+    if not isinstance(value, Mapping):
+        raise Refusal(f"is {kind_of(value)}", 'write a directory, or {ca = "…", cert = "…", …}')
+    given, unknown = known_fields(value, _TLS_FIELDS)
+    problems, checked = Problems(unknown), dict[str, Any]()
+    for key, one in given.items():
+        with problems.under(key):
+            checked[key] = line(one) if key == "server_name" else _place(one, folder)
+    for key, other in (("cert", "key"), ("key", "cert")):
+        if key in given and other not in given:
+            problems.append(Problem(key, f"is of no use without {other}"))
+    problems.refuse()
+    return Tls(**checked)
+
+
+def _place(value: object, folder: Path) -> Path:
+    return folder / Path(path(value)).expanduser()
