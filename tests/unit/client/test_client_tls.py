@@ -419,3 +419,5 @@ def test_what_is_said_last_goes_first(home: Path, tmp_path: Path) -> None:
     del env["BUILDKIT_TLS_DIR"]
     assert found(address="docker://tcp://one:2376", **docker) == Tls.from_directory(home / "server")
     assert found(**docker) is None
+    with pytest.raises(TlsFailedError, match=r"there is no ca\.pem"):
+        found(address="docker://tcp://127.0.0.1:2375", **{**docker, "DOCKER_CERT_PATH": "/no"})
