@@ -18,6 +18,7 @@
     ├─ ToolUnavailableError              .tool
     ├─ DaemonError                       .address
     │  ├─ DaemonNotFoundError            no address is set and none answers
+    │  ├─ DaemonStartError               .path .log_tail
     │  ├─ ConnectionFailedError          refused, vanished, not BuildKit
     │  │  └─ TlsFailedError              .reason .names .not_before .not_after .path
     │  └─ DeadlineExceededError (TimeoutError)  .timeout_s
@@ -236,6 +237,22 @@ class DaemonError(BuildkitSpecError):
 
 class DaemonNotFoundError(DaemonError):
     """No address is set and nothing answers at the usual places."""
+
+
+class DaemonStartError(DaemonError):
+    """A daemon of our own cannot be started.
+
+    Attributes:
+        path: Its log, or the folder that cannot be used.
+        log_tail: The last lines of the log.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", log_tail: Sequence[str] = (), remedy: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.path = path
+        self.log_tail = tuple(log_tail)
 
 
 class ConnectionFailedError(DaemonError):

@@ -16,6 +16,7 @@ from buildkit_spec.client import (
     Delivery,
     Gateway,
     GatewayQuestions,
+    LocalCaches,
     Order,
     Ref,
     SolveResult,
@@ -113,6 +114,10 @@ class Job:
         self._env = env
         self._registries = registries_of(spec)
         self._platforms = spec.platforms()
+        options = spec.builder_options
+        self._local_caches = LocalCaches(
+            spec.origin.root, options.cache_from, options.cache_to, options.wire_compression
+        )
         self._model = BuildModel()
         self._plan: Plan | None = None
 
@@ -241,6 +246,7 @@ class Job:
                 for name in delivery.pushed:
                     digest = self._push_from_engine(name, tell)
         delivery.commit()
+        self._local_caches.finish(result.exporter_response)
         _tell_left_out(delivery, tell)
         asked = clock.seconds["plan"] + clock.seconds["build"]
         clock.seconds["export"] = sum(whole.seconds.values()) - asked
@@ -331,8 +337,11 @@ class Job:
         return self._caches(self._spec.builder_options.cache_from)
 
     def _caches(self, entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:
-        found = []
+        found: list[CacheEntry] = []
         for attrs in caches_with_logins(entries, self._env):
+            if attrs["type"] == "local":
+                found += filter(None, (self._local_caches.entry(attrs),))
+                continue
             kind, ref = attrs.pop("type"), attrs.get("ref")
             if ref and self._registries.of(Reference.parse(ref).registry).is_http:
                 attrs.setdefault("registry.insecure", "true")
@@ -350,6 +359,7 @@ class Job:
             FileSync(self._directories(served)),
             Health(),
             Secrets(served.secrets),
+            *self._local_caches.attachables(),
             *more,
         ]
         if served.has_ssh:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         needed_capabilities,
     )
     from buildkit_spec.client.gateway import Gateway
+    from buildkit_spec.client.local_caches import LocalCaches
     from buildkit_spec.client.questions import GatewayQuestions, name_certificates
     from buildkit_spec.client.records import CacheRecord, DaemonInfo, Worker
     from buildkit_spec.client.result import BuildOutput, FileStat, Ref
@@ -43,6 +44,7 @@ __all__ = [
     "FileStat",
     "Gateway",
     "GatewayQuestions",
+    "LocalCaches",
     "Order",
     "Ref",
     "RunBuild",
@@ -72,6 +74,7 @@ _MODULES = {
     "FileStat": "result",
     "Gateway": "gateway",
     "GatewayQuestions": "questions",
+    "LocalCaches": "local_caches",
     "Order": "delivery",
     "Ref": "result",
     "RunBuild": "_build",

@@ -75,11 +75,14 @@ def engine_certificates(env: Mapping[str, str]) -> Tls | None:
     """Return the certificates that ``DOCKER_TLS_VERIFY`` asks for; None when it does not.
 
     They lie in ``DOCKER_CERT_PATH``, else in docker's own folder.
+
+    Raises:
+        TlsFailedError: There are none: who asks for TLS is not to be dialled plainly.
     """
     # As docker does, by whether it is empty: also "0" asks for it.
     if not env.get("DOCKER_TLS_VERIFY"):
         return None
-    return _certificates(Path(env.get("DOCKER_CERT_PATH") or _directory(env)))
+    return Tls.from_directory(Path(env.get("DOCKER_CERT_PATH") or _directory(env)))
 
 
 def _directory(env: Mapping[str, str]) -> Path:

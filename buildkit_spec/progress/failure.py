@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from buildkit_spec.errors import (
     BuildkitSpecError,
+    DaemonStartError,
     ExecError,
     ExportError,
     ResolutionError,
@@ -31,7 +32,7 @@ def failure_text(error: BuildkitSpecError) -> str:
         error: Any error of ours. Of a failed step, its name, the part of the spec it comes from,
             its command, its last lines and its exit code are shown, as far as they are known.
     """
-    if not isinstance(error, SolveError):
+    if not isinstance(error, (SolveError, DaemonStartError)):
         return str(error)
     if isinstance(error, ResolutionError):
         lines = [error.message, *(f"  {clean(line)}".rstrip() for line in error.explanation)]
@@ -55,7 +56,9 @@ def command_text(command: Sequence[str]) -> str:
     return _short(clean(" ".join(shlex.join(command).split())), COMMAND_LIMIT)
 
 
-def _facts(error: SolveError) -> Iterator[tuple[str, str]]:
+def _facts(error: SolveError | DaemonStartError) -> Iterator[tuple[str, str]]:
+    if isinstance(error, DaemonStartError):
+        return
     if error.vertex:
         yield "step", clean(" ".join(error.vertex.split()))
     if error.source:

@@ -6,6 +6,8 @@ from buildkit_spec.session._call import Attachable, Call, Handler, StatusError
 from buildkit_spec.session._session import Session
 from buildkit_spec.session.archive import ArchiveFile
 from buildkit_spec.session.auth import Auth, Logins
+from buildkit_spec.session.blobs import BlobStore
+from buildkit_spec.session.content import ContentStores
 from buildkit_spec.session.files import FileSync, SharedDir
 from buildkit_spec.session.filesend import FileSend
 from buildkit_spec.session.health import Health
@@ -17,7 +19,9 @@ __all__ = [
     "ArchiveFile",
     "Attachable",
     "Auth",
+    "BlobStore",
     "Call",
+    "ContentStores",
     "FileSend",
     "FileSync",
     "Handler",

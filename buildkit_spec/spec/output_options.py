@@ -16,6 +16,7 @@ COMPRESSION_LEVELS: Mapping[str, int] = {"gzip": 9, "zstd": 22, "estargz": 9, "u
 _CACHES: Mapping[str, tuple[str, ...]] = {
     "registry": ("ref",),
     "inline": (),
+    "local": (),
     "gha": (),
     "s3": ("bucket", "region"),
     "azblob": ("account_url",),
@@ -43,7 +44,6 @@ Source: ``cache/remotecache``; the variables are those of the runner, the AWS an
 _SECRETS = frozenset({"token", "ghtoken", "access_key_id", "secret_access_key", "session_token"})
 _ANNOTATION = re.compile(r"^(?:(?:manifest|index)(?:-descriptor)?:)?[^\s:]+$")
 _TEXT_PAIR = re.compile(r"^[a-z0-9_.-]+=")
-_NO_LOCAL = "local caches are not served to the daemon yet"
 
 
 def whole_number(low: int, high: int) -> Callable[[object], int]:
@@ -131,7 +131,7 @@ def cache_source(value: object) -> FrozenDict[str, str]:
     Raises:
         Refusal: Nothing can be read from there, likewise.
     """
-    entry = cache_target(value)
+    entry = _cache(value, "src")
     if entry["type"] == "inline":
         raise Refusal(
             "an inline cache is in an image, and is found there", "write the image's name"
@@ -148,13 +148,16 @@ def cache_target(value: object) -> FrozenDict[str, str]:
     Raises:
         Refusal: The type is unknown, or lacks an attribute it needs, or a login is written there.
     """
+    return _cache(value, "dest")
+
+
+def _cache(value: object, place: str) -> FrozenDict[str, str]:
     attributes = _attributes(value)
     kind = attributes.get("type", "registry")
-    if kind == "local":
-        raise Refusal(_NO_LOCAL, "type=registry,ref=…")
     if kind not in _CACHES:
         raise Refusal(f"{kind!r} is no type of cache", f"one of: {', '.join(_CACHES)}")
-    missing = [name for name in _CACHES[kind] if not attributes.get(name)]
+    needed = (place,) if kind == "local" else _CACHES[kind]
+    missing = [name for name in needed if not attributes.get(name)]
     if missing:
         raise Refusal(f"a cache of type {kind} needs {missing[0]}", f"{missing[0]}=…")
     for name in sorted(_SECRETS.intersection(attributes)):

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,10 @@ from making import MakeSpec, Pulled
 from pulled import ACCEPT, get
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec, parse_output
+from buildkit_spec.client import Address
+from buildkit_spec.client.docker_stream import open_docker_stream
+from buildkit_spec.client.relay import Relay
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import (
     BuildkitSpecError,
     ExecError,
@@ -177,6 +182,21 @@ def test_load_puts_the_image_into_the_engine_that_builds(
 
     assert loaded_id(image.image_name()) == loaded_id(name) == str(result.digest)
     assert not builder.exists(image)
+
+
+def test_load_takes_the_image_from_another_daemon(spec: MakeSpec) -> None:
+    """A daemon that is in no Engine sends it, and the Engine of the docker client loads it."""
+    address = Address("docker", os.environ["DOCKER_HOST"].removeprefix("unix://"))
+    relay = Relay(partial(open_docker_stream, address, 10, partial(connect, address, 10)))
+    try:
+        # The Engine's BuildKit without the Engine: a plain socket that speaks gRPC.
+        builder = BuildkitBuilder(f"unix://{relay.path}")
+        name = f"loaded/{uuid.uuid4().hex[:12]}:1"
+        result = made(builder, unique(spec), f"type=load,name={name}")
+    finally:
+        relay.close()
+
+    assert loaded_id(name) == str(result.digest)
 
 
 def tree_of(archive: tarfile.TarFile) -> dict[str, tuple[str, int, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,35 @@ def test_build_whose_ssh_ends_is_one_error(server: SshServer, spec: MakeSpec) ->
     assert not thread.is_alive()
     assert [str(error).count("broke") for error in caught] == [1]
     assert digest_of(wanted) is None
+
+
+def test_ctrl_c_ends_the_build_and_its_ssh(
+    server: SshServer, registry: str, base_image: str, tmp_path: Path
+) -> None:
+    """Ctrl-C at the terminal goes to us, who end the build there and then the connection."""
+    (tmp_path / "image.yaml").write_text(
+        f"name: slow\nregistry: {registry}/e2e-ssh\nbase_image: {base_image}\n"
+        f"commands:\n  - echo began {unique()}; sleep 100\n"
+    )
+    words = ["build", "image.yaml", "--force", "--progress=plain", f"--addr=ssh://{server.host}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "buildkit_spec", *words],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # so that all that a terminal would signal can be signalled
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "began" in line and "sleep" not in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(60) == 130, said
+    wait_until(lambda: not _sessions(server), "the end of the session")
 
 
 def _sessions(server: SshServer) -> list[int]:

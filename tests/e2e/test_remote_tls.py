@@ -12,6 +12,7 @@ import pytest
 from failing import digest_of, unique
 from making import MakeSpec, Pulled
 from tls_endpoint import TlsEndpoint, tls_endpoint
+from tls_proxy import tls_proxy
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.client import Address, Client, Tls
@@ -92,6 +93,25 @@ def test_certificates_from_flags_environment_and_file(
     ):
         assert done.returncode == 0, done.stderr
         assert f"address:   {address} (" in done.stdout
+
+
+def test_engine_behind_tls_as_docker_knows_it(certs: Path, buildkit_host: str) -> None:
+    """An Engine on a port takes our flags, and the variables that a docker client reads."""
+    folder = certs / "ada"
+    path = Address.parse(buildkit_host).path
+    with tls_proxy(path, Tls.from_directory(certs / "server")) as port:
+        address = f"docker://tcp://127.0.0.1:{port}"
+        docker = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+        for done in (
+            run("info", "--addr", address, "--tlsdir", str(folder)),
+            run("info", "--addr", address, **docker),
+            run("info", "--addr", "docker://", DOCKER_HOST=address[9:], **docker),
+        ):
+            assert done.returncode == 0, done.stderr
+            assert f"{address} (" in done.stdout
+
+        refused = run("info", "--addr", address, "--tlscacert", str(folder / "ca.pem"))
+        assert "wants a client certificate, and none is given" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from buildkit_spec import certs
 from buildkit_spec.certs.files import replace_files, write_folder
-from buildkit_spec.certs.issue import check_name, new_authority
+from buildkit_spec.certs.issue import Authority, check_name, load_key, new_authority, new_leaf
 from buildkit_spec.errors import CertificateError, InvalidValueError
 
 
@@ -231,6 +233,32 @@ def test_what_is_no_name_is_refused(text: str) -> None:
     """Addresses with scheme or port, and typing errors, end in no certificate."""
     with pytest.raises(InvalidValueError, match="for a host name or an IP address"):
         check_name(text)
+
+
+_LABELS = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,10}[a-zA-Z0-9])?", fullmatch=True)
+_NAMES = st.one_of(
+    st.ip_addresses().map(str),
+    st.lists(_LABELS, min_size=1, max_size=4).map(".".join).filter(lambda text: text[-1].isalpha()),
+)
+
+
+@given(st.lists(_NAMES, min_size=1, max_size=5))
+@settings(deadline=None, max_examples=40)
+def test_certificate_has_the_names_that_were_given(names: list[str]) -> None:
+    """Every name comes back as it was checked; checking it again changes nothing."""
+    now = datetime.now(timezone.utc)
+    pair = new_authority("x", now, 10)
+    (certificate,) = _read(pair.cert)
+    checked = list(map(check_name, names))
+
+    made = new_leaf(Authority(certificate, load_key(pair.key)), "x", "server", checked, now, 1)
+
+    assert sorted(_read(made.cert)[0].names) == sorted(checked)
+    assert list(map(check_name, checked)) == checked
+
+
+def _read(pem: bytes) -> list[certs.Certificate]:
+    return [certs.parse_certificate(ssl.PEM_cert_to_DER_cert(pem.decode()))]
 
 
 @pytest.mark.parametrize("name", ["ca", "", "..", ".x", "a/b", "-a"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 import socket
 import ssl
@@ -152,6 +153,24 @@ def test_namesake_of_an_authority_is_told(home: Path, tmp_path: Path) -> None:
     assert "is signed by another CN=buildkit-spec authority than that of" in error.message
 
 
+def test_what_a_stranger_wrote_into_a_certificate_is_no_terminal_command(
+    home: Path, tmp_path: Path
+) -> None:
+    """Names of a daemon's certificate are shown without control characters."""
+    pair = new_authority("evil\x1b[2J\r\nerror: all is well", _NOW, 10)
+    (tmp_path / "ca.pem").write_bytes(pair.cert)
+    authority = Authority(certs.read_certificates(tmp_path / "ca.pem")[0], load_key(pair.key))
+    leaf = new_leaf(authority, "server", SERVER, ["127.0.0.1"], _NOW, 5)
+    (tmp_path / "cert.pem").write_bytes(leaf.cert)
+    (tmp_path / "key.pem").write_bytes(leaf.key)
+
+    with daemon_with(tmp_path) as daemon:
+        error = failure(daemon.address, Tls.from_directory(home / "client"))
+
+    assert "is signed by CN=evil" in error.message
+    assert error.message.isprintable()
+
+
 def test_authority_the_machine_does_not_know_is_told(home: Path) -> None:
     """Without a CA of its own, the machine's authorities are asked."""
     with daemon_with(home / "server") as daemon:
@@ -187,21 +206,24 @@ def test_certificate_out_of_its_time_is_told_with_the_date(
 
 
 def test_authority_that_expired_is_told_apart(tmp_path: Path) -> None:
-    """When the authority has expired, that is said, and not of the daemon's certificate."""
+    """When it is the authority that has expired, that is said, with the file that has it."""
     past = _NOW - timedelta(days=50)
-    pair = new_authority("old", past, 10)
-    (tmp_path / "ca.pem").write_bytes(pair.cert)
-    authority = Authority(certs.read_certificates(tmp_path / "ca.pem")[0], load_key(pair.key))
-    leaf = new_leaf(authority, "server", SERVER, ["127.0.0.1"], past, 5)
+    key = new_authority("old authority", past, 10)
+    (tmp_path / "ca.pem").write_bytes(key.cert)
+    (old,) = certs.read_certificates(tmp_path / "ca.pem")
+    # Its leaves do not outlive it, so this one says that it holds for longer than it does.
+    lasting = dataclasses.replace(old, not_after=_NOW + timedelta(days=99))
+    leaf = new_leaf(Authority(lasting, load_key(key.key)), "server", SERVER, ["127.0.0.1"], _NOW, 9)
     (tmp_path / "cert.pem").write_bytes(leaf.cert)
     (tmp_path / "key.pem").write_bytes(leaf.key)
 
-    # The leaf, as any that an authority signs, ended before: so look at a fresh one's words.
     with daemon_with(tmp_path) as daemon:
         error = failure(daemon.address, Tls(tmp_path / "ca.pem"))
 
     assert error.reason == "expired"
-    assert error.not_after == past + timedelta(days=5)
+    assert f"the authority CN=old authority of {tmp_path}/ca.pem expired on" in error.message
+    assert error.not_after == old.not_after
+    assert error.remedy.startswith("buildkit-spec certs init")
 
 
 def test_other_name_is_told_with_the_names_there_are(home: Path) -> None:
@@ -419,3 +441,5 @@ def test_what_is_said_last_goes_first(home: Path, tmp_path: Path) -> None:
     del env["BUILDKIT_TLS_DIR"]
     assert found(address="docker://tcp://one:2376", **docker) == Tls.from_directory(home / "server")
     assert found(**docker) is None
+    with pytest.raises(TlsFailedError, match=r"there is no ca\.pem"):
+        found(address="docker://tcp://127.0.0.1:2375", **{**docker, "DOCKER_CERT_PATH": "/no"})

@@ -121,6 +121,15 @@ def test_directory_keeps_what_the_tree_has_not(tmp_path: Path) -> None:
     assert (tmp_path / "other-name").read_text() == "old"
 
 
+def test_directory_that_may_not_be_written_is_received_again(tmp_path: Path) -> None:
+    """The first time made it so; whoever owns it can build into it once more."""
+    for data in (b"old", b"new"):
+        tree = [Entry("a", stat.S_IFDIR | 0o500), Entry("a/b", stat.S_IFREG | 0o400, data)]
+        received(tmp_path / "out", tree)
+
+    assert listing(tmp_path / "out") == {"a": ("0o40500", None), "a/b": ("0o100400", b"new")}
+
+
 @pytest.mark.parametrize("target", ["../outside", "/", "nowhere"])
 def test_links_in_the_way_are_replaced(tmp_path: Path, target: str) -> None:
     """Neither a directory nor a file of the tree is written through a link that lay there."""
