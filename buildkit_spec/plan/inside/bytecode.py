@@ -149,7 +149,7 @@ def _write(path: str, data: bytes) -> bool:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(data)
-    os.chmod(path, (mode | 0o200) & 0o777)
+    os.chmod(path, (mode | 0o200) & 0o666)
     return True
 
 
