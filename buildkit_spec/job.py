@@ -19,11 +19,9 @@ from buildkit_spec.client import (
     LocalCaches,
     Order,
     Ref,
-    SolveResult,
     name_certificates,
     needed_capabilities,
 )
-from buildkit_spec.client.exporters import DIGEST
 from buildkit_spec.errors import (
     BuildkitSpecError,
     ExecError,
@@ -76,7 +74,6 @@ from buildkit_spec.values import (
     StepResult,
     VertexStatus,
 )
-from buildkit_spec.values.result import CONFIG_DIGEST
 from buildkit_spec.values.user import home_directory
 
 CONFIG_KEY = "containerimage.config"
@@ -265,7 +262,7 @@ class Job:
             ),
             address=str(self._client.address),
             ref=result.ref,
-            metadata=_metadata(result, delivery),
+            metadata=delivery.metadata(result.exporter_response),
         )
 
     def _push_from_engine(self, reference: Reference, tell: StatusCallback) -> Digest:
@@ -419,14 +416,6 @@ def _requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[s
     if options.provenance:
         asked["attest:provenance"] = f"mode={options.provenance}"
     return asked
-
-
-def _metadata(result: SolveResult, delivery: Delivery) -> dict[str, str]:
-    """Return what the exporters answered; an Engine's own calls the config's digest the image's."""
-    answers = dict(result.exporter_response)
-    if delivery.is_left_to_engine and DIGEST in answers:
-        answers[CONFIG_DIGEST] = answers.pop(DIGEST)
-    return answers
 
 
 def _tell_left_out(delivery: Delivery, tell: StatusCallback) -> None:

@@ -50,17 +50,18 @@ def command(daemon: Daemon, filters: tuple[str, ...], verbose: bool, is_json: bo
 
 def record_text(record: CacheRecord, *, verbose: bool, is_json: bool) -> str:
     """Return a record for people, on one line or several, or for programs."""
+    from buildkit_spec.progress.lines import one_line
     from buildkit_spec.progress.text import size_text
 
     if is_json:
-        return json.dumps(_document(record), ensure_ascii=False)
+        return json.dumps(_document(record))
     if verbose:
         told = _document(record) | {"size": size_text(record.size_bytes)}
-        return "".join(f"{key + ':':13} {_text(value)}\n" for key, value in told.items())
+        return "".join(f"{key + ':':13} {one_line(_text(value))}\n" for key, value in told.items())
     state = "in use" if record.is_in_use else "shared" if record.is_shared else ""
     return (
         f"{record.id[:12]:12}  {size_text(record.size_bytes):>9}  {record.kind:18}  "
-        f"{state:6}  {record.description}"
+        f"{state:6}  {one_line(record.description)}"
     )
 
 

@@ -32,7 +32,7 @@ Examples:
   buildkit-spec history export ^1 -o build.dockerbuild"""
 )
 def command() -> None:
-    """List builds, show their logs again, and keep or forget what the daemon has of them."""
+    """List builds, show their logs again, export or forget what the daemon has of them."""
 
 
 @command.command("ls")
@@ -42,6 +42,8 @@ def command() -> None:
 @json_option
 def list_builds(daemon: Daemon, state: str | None, name: str, is_json: bool) -> None:
     """List builds, the latest first."""
+    from buildkit_spec.progress.lines import one_line
+
     with daemon.find().connect() as client:
         records = client.history.records()
     for record in records:
@@ -52,7 +54,9 @@ def list_builds(daemon: Daemon, state: str | None, name: str, is_json: bool) -> 
             continue
         when = f"{record.created:%Y-%m-%d %H:%M:%S}" if record.created else ""
         took = "" if record.duration_s is None else f"{record.duration_s:.1f}s"
-        click.echo(f"{record.ref[:12]:12}  {when:19}  {record.state:9}  {took:>8}  {record.name}")
+        click.echo(
+            f"{record.ref[:12]:12}  {when:19}  {record.state:9}  {took:>8}  {one_line(record.name)}"
+        )
 
 
 @command.command()
@@ -61,6 +65,8 @@ def list_builds(daemon: Daemon, state: str | None, name: str, is_json: bool) -> 
 @json_option
 def inspect(ref: str, daemon: Daemon, is_json: bool) -> None:
     """Show what is known of a build."""
+    from buildkit_spec.progress.lines import one_line
+
     with daemon.find().connect() as client:
         record = client.history.find(ref)
     document = _document(record)
@@ -72,7 +78,7 @@ def inspect(ref: str, daemon: Daemon, is_json: bool) -> None:
     told |= {blob.role: f"{blob.digest}  {blob.media_type}" for blob in record.blobs}
     for key, value in told.items():
         if value not in (None, "", False):
-            click.echo(f"{key + ':':15} {value}")
+            click.echo(f"{key + ':':15} {one_line(str(value))}")
 
 
 @command.command()

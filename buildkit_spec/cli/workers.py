@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @json_option
 def command(daemon: Daemon, is_json: bool) -> None:
     """Show the daemon's workers: platforms, labels, and when they clean up."""
+    from buildkit_spec.progress.lines import one_line
+
     with daemon.find().connect() as client:
         workers = client.workers()
     for worker in workers:
@@ -30,7 +32,7 @@ def command(daemon: Daemon, is_json: bool) -> None:
         click.echo(f"{worker.id}")
         click.echo(f"  platforms: {', '.join(platforms)}")
         for key, value in sorted(worker.labels.items()):
-            click.echo(f"  {key}: {value}")
+            click.echo(f"  {one_line(key)}: {one_line(value)}")
         for number, rule in enumerate(worker.gc_rules, 1):
             click.echo(f"  clean-up rule {number}: {_rule_text(rule)}")
 

@@ -17,7 +17,14 @@ from typing import Protocol
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.engine_load import EngineLoad
 from buildkit_spec.client.engine_store import STORE, STORE_REMEDY, engine_exporter, refuse_deadly
-from buildkit_spec.client.exporters import BY_DIGEST, UNPACK, CacheEntry, Exporter, image_exporter
+from buildkit_spec.client.exporters import (
+    BY_DIGEST,
+    DIGEST,
+    UNPACK,
+    CacheEntry,
+    Exporter,
+    image_exporter,
+)
 from buildkit_spec.errors import InvalidValueError, UnsupportedCapabilityError
 from buildkit_spec.session import ArchiveFile, FileSend, ReceivedDirectory
 from buildkit_spec.session.filesend import Target
@@ -29,6 +36,7 @@ from buildkit_spec.values import (
     Output,
     Reference,
 )
+from buildkit_spec.values.result import CONFIG_DIGEST
 
 
 class _Place(Protocol):
@@ -145,6 +153,16 @@ class Delivery:
         """
         for place in self._places:
             place.commit()
+
+    def metadata(self, answers: Mapping[str, str]) -> dict[str, str]:
+        """Return what the exporters answered, in the words of those of images.
+
+        An Engine's own exporter calls the digest of the config that of the image.
+        """
+        found = dict(answers)
+        if self.is_left_to_engine and DIGEST in found:
+            found[CONFIG_DIGEST] = found.pop(DIGEST)
+        return found
 
     @property
     def left_out(self) -> dict[Path, tuple[str, ...]]:
