@@ -16,7 +16,7 @@ _FIRST_WORDS = {
     "tcp": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0",
     "docker": b"HEAD /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n",
 }
-_LISTENING_S = 2.0
+_LISTENING_S = 1.0
 
 
 def check_tls(address: Address, tls: Tls, timeout_s: float) -> None:

@@ -96,8 +96,9 @@ def test_both_directions_go_at_once(tls: Tls) -> None:
             got += buffer[:count]
         writer.join()
         stream.shutdown(socket.SHUT_WR)
-        assert stream.recv(1) == b""
-        stream.close()
+        # The other end may reset the connection: there is nothing more to lose.
+        with stream, contextlib.suppress(ConnectionResetError):
+            assert stream.recv(1) == b""
 
     assert got == sent
 
