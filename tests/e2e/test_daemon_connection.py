@@ -17,6 +17,7 @@ from graphs import AMD64, building, nothing, step
 from buildkit_spec.client import Address, Client
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import ConnectionFailedError, DeadlineExceededError
 
 
@@ -27,7 +28,7 @@ def _sockets(buildkit_host: str) -> Iterator[dict[str, Address]]:
     with contextlib.ExitStack() as stack:
         addresses = {address.scheme: address}
         if address.scheme == "docker":
-            relay = Relay(partial(open_docker_stream, address, 10))
+            relay = Relay(partial(open_docker_stream, address, 10, partial(connect, address, 10)))
             stack.callback(relay.close)
             addresses["unix"] = Address("unix", relay.path)
         if "tcp" not in addresses:
