@@ -21,6 +21,7 @@ from graphs import AMD64, Listener, building, history_error, is_running, nothing
 from buildkit_spec.client import Address, BuildOutput, Client, Gateway
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
+from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
@@ -112,7 +113,8 @@ def test_closing_the_client_ends_its_builds(
 
 def test_lost_daemon_is_a_connection_error(address: Address, base_image: str, sleeper: str) -> None:
     """A connection that breaks in the middle of a step ends the build soon, with the address."""
-    relay = Relay(partial(open_docker_stream, address, 10)) if address.scheme == "docker" else None
+    opener = partial(open_docker_stream, address, 10, partial(connect, address, 10))
+    relay = Relay(opener) if address.scheme == "docker" else None
     path = relay.path if relay else address.path
     definition = step(base_image, f"echo begun; exec sleep {sleeper}")
     with Forwarder(path) as forwarder:
