@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from buildkit_spec.errors import (
     BuildkitSpecError,
@@ -20,16 +20,19 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.stopwatch import Stopwatch
-from buildkit_spec.values import BuildResult, ImageOutput, Reference
+from buildkit_spec.values import ArchiveOutput, BuildResult, ImageOutput, Reference
 
 if TYPE_CHECKING:
     from buildkit_spec.client import Client, Tls
     from buildkit_spec.plan import Plan, Settings
+    from buildkit_spec.reach import Embedded, Reach, Reached
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import Digest, Output, RegistryConfig, StatusCallback
+    from buildkit_spec.values import Digest, Output, RegistryConfig, StatusCallback, StatusUpdate
 
 _NETWORKS = ("default", "host", "none")
+_EMBEDDED = ("keep", "stop", "never")
+_T = TypeVar("_T")
 _LAST_EPOCH_S = 2**63 // 10**9
 """A timestamp goes to the daemon as 64 bits of nanoseconds."""
 
@@ -47,13 +50,16 @@ class BuildkitBuilder:
         tls: Certificates for the daemon, in place of those configured.
         is_insecure: Whether plain TCP may leave this machine.
         network: Network of build steps whose spec does not say: ``default``, ``host`` or ``none``;
-            by default ``BUILDKIT_SPEC_NETWORK``, else ``default``.
+            by default ``BUILDKIT_SPEC_NETWORK``, else what suits the daemon.
+        daemon: What is done where no daemon is set and none runs: ``keep`` starts one, which is
+            stopped when it was not used for a while; ``stop`` starts one for each build; ``never``
+            starts none. By default ``BUILDKIT_SPEC_DAEMON``, else ``keep``.
         insecure_registries: Hosts (with port) that may be spoken to over plain http; loopback
             always may.
         env: The environment to read settings, proxies and logins from.
 
     Raises:
-        InvalidValueError: The network, or ``SOURCE_DATE_EPOCH``, is something else.
+        InvalidValueError: The network, *daemon* or ``SOURCE_DATE_EPOCH`` is something else.
     """
 
     def __init__(
@@ -64,15 +70,18 @@ class BuildkitBuilder:
         tls: Tls | None = None,
         is_insecure: bool = False,
         network: str | None = None,
+        daemon: Embedded | None = None,
         insecure_registries: Iterable[str] = (),
         env: Mapping[str, str] = os.environ,
     ) -> None:
         self._wish = (address or "", builder or "", tls, is_insecure)
-        self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "default")
+        self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "")
+        self._embedded = _embedded(daemon or env.get("BUILDKIT_SPEC_DAEMON") or "keep")
         self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
         self._registries: dict[RegistryConfig, Registry] = {}
+        self._reach: Reach | None = None
         self._lock = threading.Lock()
         self._turns: dict[Reference, threading.Lock] = {}
         self._under_way: set[_UnderWay] = set()
@@ -110,15 +119,18 @@ class BuildkitBuilder:
     def connect(self) -> Client:
         """Return a connection to the daemon; a context manager that closes it.
 
+        Of several daemons it is the first that answers; none is started.
+
         Raises:
             InvalidAddressError: The address has another form.
             InvalidValueError: There is no builder of the name.
             SpecError: A configuration file has problems.
             DaemonError: There is no daemon, or it does not answer.
         """
-        from buildkit_spec.client import Wish, find_endpoint
+        from buildkit_spec.client import Wish
+        from buildkit_spec.reach import find_reachable
 
-        return find_endpoint(Wish(*self._wish), self._env).connect()
+        return find_reachable(Wish(*self._wish), self._env).connect()
 
     def exists(self, spec: ImageSpec) -> bool:
         """Whether the registry has the spec's image, for all its platforms.
@@ -237,19 +249,52 @@ class BuildkitBuilder:
             bases[base.image_name()] = built.reference
         from buildkit_spec.job import Job
 
-        with clock.phase("connect"):
-            client = self.connect()
-        with client, build.on(client):
-            job = Job(
-                client, spec, self._settings(), self.registry_for(spec).logins, bases, self._env
-            )
-            return job.build(
-                reference,
-                outputs=outputs,
-                insecure_registries=self._insecure_registries,
-                clock=clock,
-                on_status=on_status,
-            )
+        def work(reached: Reached) -> BuildResult:
+            with build.on(reached.client):
+                job = Job(
+                    reached.client,
+                    spec,
+                    self._settings(reached.network),
+                    self.registry_for(spec).logins,
+                    bases,
+                    self._env,
+                )
+                return job.build(
+                    reference,
+                    outputs=outputs,
+                    insecure_registries=self._insecure_registries,
+                    clock=clock,
+                    on_status=on_status,
+                )
+
+        # What went to standard output cannot be taken back.
+        is_movable = not any(isinstance(one, ArchiveOutput) and one.path is None for one in outputs)
+        return self._run(work, spec, clock, on_status, is_movable=is_movable)
+
+    def _run(
+        self,
+        work: Callable[[Reached], _T],
+        spec: ImageSpec,
+        clock: Stopwatch,
+        on_status: StatusCallback | None = None,
+        *,
+        is_movable: bool = True,
+    ) -> _T:
+        from buildkit_spec.client import Wish
+        from buildkit_spec.reach import Reach
+        from buildkit_spec.spec.affinity import affinity_key
+
+        with self._lock:
+            if self._reach is None:
+                self._reach = Reach(Wish(*self._wish), self._embedded, self._env)
+        return self._reach.run(
+            work,
+            affinity_key(spec),
+            spec.platforms(),
+            clock=clock,
+            tell=on_status or _tell_nobody,
+            is_movable=is_movable,
+        )
 
     def _find(self, spec: ImageSpec, names: Sequence[Reference]) -> Reference | None:
         """Return the image, pinned, when registries have the same one under all of *names*."""
@@ -274,9 +319,12 @@ class BuildkitBuilder:
         from buildkit_spec.plan import refuse_unlocked
 
         refuse_unlocked(spec)
-        with self.connect() as client:
-            job = Job(client, spec, self._settings(), self.registry_for(spec).logins, {}, self._env)
-            return job.plan()
+
+        def work(reached: Reached) -> Plan:
+            settings, logins = self._settings(reached.network), self.registry_for(spec).logins
+            return Job(reached.client, spec, settings, logins, {}, self._env).plan()
+
+        return self._run(work, spec, Stopwatch())
 
     def lock(self, spec: ImageSpec, *, upgrade: bool = False) -> str:
         """Resolve the Python packages of a spec, in its image and for all its platforms.
@@ -311,13 +359,13 @@ class BuildkitBuilder:
         with turn:
             yield
 
-    def _settings(self) -> Settings:
+    def _settings(self, network: str) -> Settings:
         from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies
         from buildkit_spec.plan import EPOCH_S, Settings
 
         indexes = find_indexes(self._env)
         return Settings(
-            network=self._network,
+            network=self._network or network or "default",
             ca_bundle=str(find_ca_bundle(self._env) or ""),
             proxies=find_proxies(self._env),
             index=indexes.default,
@@ -372,9 +420,19 @@ def _wanted(
 
 
 def _network(name: str) -> str:
-    if name not in _NETWORKS:
+    if name and name not in _NETWORKS:
         raise InvalidValueError(name, f"the steps' network must be one of {', '.join(_NETWORKS)}")
     return name
+
+
+def _embedded(text: str) -> Embedded:
+    if text not in _EMBEDDED:
+        raise InvalidValueError(text, f"daemon must be one of {', '.join(_EMBEDDED)}")
+    return cast("Embedded", text)
+
+
+def _tell_nobody(_: StatusUpdate) -> None:
+    return
 
 
 def _epoch_s(text: str) -> int:

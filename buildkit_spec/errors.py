@@ -17,7 +17,7 @@
     ├─ UnsupportedCapabilityError        .capability
     ├─ ToolUnavailableError              .tool
     ├─ DaemonError                       .address
-    │  ├─ DaemonNotFoundError            no address is set and none answers
+    │  ├─ DaemonNotFoundError            .is_set: no address is set and none answers
     │  ├─ DaemonStartError               .path .log_tail
     │  ├─ ConnectionFailedError          refused, vanished, not BuildKit
     │  │  └─ TlsFailedError              .reason .names .not_before .not_after .path
@@ -236,7 +236,17 @@ class DaemonError(BuildkitSpecError):
 
 
 class DaemonNotFoundError(DaemonError):
-    """No address is set and nothing answers at the usual places."""
+    """No address is set and nothing answers at the usual places.
+
+    Attributes:
+        is_set: Whether one is named after all, that does not exist.
+    """
+
+    def __init__(
+        self, message: str, *, is_set: bool = False, address: str = "", remedy: str = ""
+    ) -> None:
+        super().__init__(message, address=address, remedy=remedy)
+        self.is_set = is_set
 
 
 class DaemonStartError(DaemonError):

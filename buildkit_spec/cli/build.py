@@ -11,6 +11,7 @@ from buildkit_spec.cli.group import exit_code
 from buildkit_spec.cli.options import (
     Daemon,
     daemon_options,
+    embedded_option,
     insecure_option,
     read_specs,
     spec_arguments,
@@ -20,6 +21,7 @@ from buildkit_spec.cli.progress import LazyDisplay
 
 if TYPE_CHECKING:
     from buildkit_spec.progress.display import Mode
+    from buildkit_spec.reach import Embedded
 
 
 @click.command(
@@ -38,6 +40,7 @@ Examples:
 @click.option("--locked", is_flag=True, help="Install what the locks say; resolve nothing.")
 @click.option("--force", is_flag=True, help="Build and push even when the image is there.")
 @daemon_options
+@embedded_option
 @insecure_option
 @click.option(
     "--progress",
@@ -54,6 +57,7 @@ def command(
     locked: bool,
     force: bool,
     daemon: Daemon,
+    embedded: Embedded | None,
     insecure_registries: tuple[str, ...],
     progress: Mode,
 ) -> None:
@@ -70,7 +74,7 @@ def command(
     if locked:
         found = [(name, spec.locked()) for name, spec in found]
     outputs.refuse_for(len(found))
-    builder = daemon.make_builder(insecure_registries)
+    builder = daemon.make_builder(insecure_registries, embedded)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
     stream = sys.stderr
     with LazyDisplay(progress, stream) as display:

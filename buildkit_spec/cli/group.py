@@ -17,6 +17,7 @@ _COMMANDS = {
     "exists": "Tell whether images are in their registry.",
     "info": "Show the daemon: address, version, workers, capabilities.",
     "builders": "Name daemons, and choose the one to build on.",
+    "daemon": "See and stop the daemon that builds start where none runs.",
     "certs": "Make certificates for builder machines and those who build on them.",
     "du": "Show what the daemon's build cache holds.",
     "prune": "Remove what the build cache does not need.",
@@ -34,7 +35,8 @@ Examples:
 
 \b
 The daemon is --addr or --builder, else BUILDKIT_SPEC_BUILDER, else BUILDKIT_HOST, else what
-pyproject.toml or `builders use` chose, else a buildkitd socket, else the Docker Engine.
+pyproject.toml or `builders use` chose, else a buildkitd socket, else the Docker Engine, else one
+that is started (--daemon).
 Exit codes: 0 done, 1 build failed, 2 wrong input, 3 no daemon."""
 
 EXIT_FAILED, EXIT_INPUT, EXIT_DAEMON, EXIT_INTERRUPTED = 1, 2, 3, 130

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from buildkit_spec.cli.files import replace_text
 from buildkit_spec.cli.options import (
     Daemon,
     daemon_options,
+    embedded_option,
     insecure_option,
     read_specs,
     spec_arguments,
 )
+
+if TYPE_CHECKING:
+    from buildkit_spec.reach import Embedded
 
 
 @click.command(
@@ -26,6 +32,7 @@ Examples:
 @click.option("--check", "is_check", is_flag=True, help="Write nothing: fail when a lock is stale.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions of everything.")
 @daemon_options
+@embedded_option
 @insecure_option
 def command(
     files: tuple[str, ...],
@@ -33,6 +40,7 @@ def command(
     is_check: bool,
     upgrade: bool,
     daemon: Daemon,
+    embedded: Embedded | None,
     insecure_registries: tuple[str, ...],
 ) -> None:
     """Resolve the Python packages of FILE and write them down, with versions and hashes.
@@ -43,7 +51,7 @@ def command(
     from buildkit_spec.plan import lock_file
     from buildkit_spec.plan.checks import refuse
 
-    builder = daemon.make_builder(insecure_registries)
+    builder = daemon.make_builder(insecure_registries, embedded)
     for _, spec in read_specs(files, overrides):
         path = spec.origin.lock
         if is_check:

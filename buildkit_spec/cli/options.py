@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from buildkit_spec.builder import BuildkitBuilder
     from buildkit_spec.client import Endpoint, Tls
+    from buildkit_spec.reach import Embedded
     from buildkit_spec.spec import ImageSpec
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -33,13 +35,15 @@ class Daemon:
         Raises:
             BuildkitSpecError: See `find_endpoint`.
         """
-        from buildkit_spec.client import Wish, find_endpoint
+        from buildkit_spec.client import Wish
+        from buildkit_spec.reach import find_reachable
 
-        return find_endpoint(
-            Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
-        )
+        wish = Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
+        return find_reachable(wish, os.environ)
 
-    def make_builder(self, insecure_registries: tuple[str, ...] = ()) -> BuildkitBuilder:
+    def make_builder(
+        self, insecure_registries: tuple[str, ...] = (), embedded: Embedded | None = None
+    ) -> BuildkitBuilder:
         """Return a builder on it, that connects when it needs to."""
         from buildkit_spec.builder import BuildkitBuilder
 
@@ -48,6 +52,7 @@ class Daemon:
             builder=self.builder,
             tls=self._tls(),
             is_insecure=self.is_insecure,
+            daemon=embedded,
             insecure_registries=insecure_registries,
         )
 
@@ -143,6 +148,14 @@ _DAEMON_OPTIONS = (
     click.option(
         "--insecure", "is_insecure", is_flag=True, help="Plain tcp:// may leave this machine."
     ),
+)
+
+embedded_option = click.option(
+    "--daemon",
+    "embedded",
+    type=click.Choice(["keep", "stop", "never"]),
+    help="Where no daemon runs, start one and keep it a while, or stop it after this build; or "
+    "start none. [env: BUILDKIT_SPEC_DAEMON]",
 )
 
 insecure_option = click.option(

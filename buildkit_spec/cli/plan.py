@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from buildkit_spec.cli.options import (
     Daemon,
     daemon_options,
+    embedded_option,
     insecure_option,
     read_specs,
     spec_arguments,
 )
+
+if TYPE_CHECKING:
+    from buildkit_spec.reach import Embedded
 
 
 @click.command(
@@ -30,12 +36,14 @@ Examples:
     help="Readable text, JSON, or Graphviz.",
 )
 @daemon_options
+@embedded_option
 @insecure_option
 def command(
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     form: str,
     daemon: Daemon,
+    embedded: Embedded | None,
     insecure_registries: tuple[str, ...],
 ) -> None:
     """Show the graph that `build` would send, without building it.
@@ -44,6 +52,6 @@ def command(
     """
     from buildkit_spec.plan import show
 
-    builder = daemon.make_builder(insecure_registries)
+    builder = daemon.make_builder(insecure_registries, embedded)
     for _, spec in read_specs(files, overrides):
         click.echo(show(spec.image_name(), builder.plan(spec), form))

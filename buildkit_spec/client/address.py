@@ -20,9 +20,12 @@ _OPTIONS = {
 }
 """Schemes whose connections a tool carries into a container; what may follow its name."""
 
-SCHEMES = ("unix", "tcp", "docker", SSH, *_OPTIONS)
+TCP_DNS = "tcp+dns"
+"""As ``tcp``, to every address that the host's name stands for: a pool."""
 
-_DEFAULT_PORT = {"tcp": 1234, "docker": 2375}
+SCHEMES = ("unix", "tcp", "docker", TCP_DNS, SSH, *_OPTIONS)
+
+_DEFAULT_PORT = {"tcp": 1234, TCP_DNS: 1234, "docker": 2375}
 _RAW = "surrogateescape"
 _LOGIN = re.compile(r"[^/@]*@")
 

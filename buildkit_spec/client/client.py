@@ -118,6 +118,27 @@ class Client:
         answer = self._call(pb.Control.ListWorkers, pb.ListWorkersRequest(), self._timeout_s)
         return tuple(map(decode_worker, answer.record))
 
+    def platforms(self) -> tuple[Platform, ...]:
+        """Return what the daemon can build, the machine's own first.
+
+        Raises:
+            DaemonError: It went away.
+        """
+        return tuple(dict.fromkeys(one for worker in self.workers() for one in worker.platforms))
+
+    def build_count(self) -> int:
+        """Return how many builds run on the daemon, whoever began them.
+
+        0 of one before 0.11, which does not say.
+
+        Raises:
+            DaemonError: It went away.
+        """
+        try:
+            return self.history.running_count()
+        except UnsupportedCapabilityError:
+            return 0
+
     @property
     def is_docker_engine(self) -> bool:
         """Whether the daemon is the BuildKit inside a Docker Engine."""

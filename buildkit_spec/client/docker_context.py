@@ -64,6 +64,7 @@ def chosen_engine(env: Mapping[str, str]) -> Engine | None:
     if not host:
         raise DaemonNotFoundError(
             f"the Docker context {name!r} does not exist or has no address",
+            is_set=True,
             remedy="docker context use default",
         )
     tls = _certificates(directory / "contexts" / "tls" / identity / "docker")

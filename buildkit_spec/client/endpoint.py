@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildkit_spec.client.address import Address
+from buildkit_spec.client.address import TCP_DNS, Address
 from buildkit_spec.client.configuration import Configuration, load_configuration, load_project
 from buildkit_spec.client.docker_context import (
     DEFAULT_SOCKET,
@@ -31,7 +31,7 @@ BUILDKIT_HOST = "BUILDKIT_HOST"
 BUILDER = "BUILDKIT_SPEC_BUILDER"
 """Variable with the name of a builder of the user's configuration."""
 
-_BETWEEN = re.compile(r"\s*,\s*(?=[a-z-]+://)")
+_BETWEEN = re.compile(r"\s*,\s*(?=[a-z+-]+://)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class Endpoint:
     def _connect(self, address: Address, timeout_s: float) -> Client:
         from buildkit_spec.client.client import Client
 
+        if address.scheme == TCP_DNS:  # any of those that its host stands for
+            address = replace(address, scheme="tcp")
         return Client(
             address,
             connect_timeout_s=timeout_s,

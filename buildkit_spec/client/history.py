@@ -127,6 +127,12 @@ class History:
                 found[event.record.Ref] = event.record
         return sorted(found.values(), key=lambda one: -_ns(one.CreatedAt))
 
+    def running_count(self) -> int:
+        """Return how many builds run now."""
+        request = pb.BuildHistoryRequest(ActiveOnly=True, EarlyExit=True)
+        events = self._stream(pb.Control.ListenBuildHistory, request)
+        return len({event.record.Ref for event in events if event.HasField("record")})
+
     def find(self, text: str) -> BuildRecord:
         """Return one build.
 

@@ -72,6 +72,8 @@ class Supervisor:
                 self._folder.socket.unlink(missing_ok=True)
                 self._stop()
                 self._clear()
+                with contextlib.suppress(OSError):
+                    self._folder.run.rmdir()
 
     def _on_term(self, *_: object) -> None:
         self._is_asked_to_end = True

@@ -121,9 +121,8 @@ def test_closing_the_client_ends_its_builds(
 
 def test_lost_daemon_is_a_connection_error(address: Address, base_image: str, sleeper: str) -> None:
     """A connection that breaks in the middle of a step ends the build soon, with the address."""
-    is_docker = address.scheme == "docker"
-    upgrade = partial(open_docker_stream, address, 10, partial(connect, address, 10))
-    relay = Relay(upgrade) if is_docker else None
+    opener = partial(open_docker_stream, address, 10, partial(connect, address, 10))
+    relay = Relay(opener) if address.scheme == "docker" else None
     path = relay.path if relay else address.path
     definition = step(base_image, f"echo begun; exec sleep {sleeper}")
     with Forwarder(path) as forwarder:
