@@ -34,14 +34,16 @@ class LocalCaches:
     ) -> None:
         self._stores: dict[str, BlobStore] = {}
         self._tags: list[tuple[BlobStore, str]] = []
-        self._root = root
         self._compression = compression
-        for entry in sources:
-            if entry["type"] == "local":
-                self._add(entry["src"])
         for entry in targets:
             if entry["type"] == "local":
-                self._tags.append((self._add(entry["dest"]), entry.get("tag", _TAG)))
+                store = BlobStore(root / entry["dest"])
+                self._stores[entry["dest"]] = store
+                self._tags.append((store, entry.get("tag", _TAG)))
+        for entry in sources:
+            if entry["type"] == "local":
+                store = BlobStore(root / entry["src"], is_read_only=True)
+                self._stores.setdefault(entry["src"], store)
 
     def attachables(self) -> tuple[ContentStores, ...]:
         """Return what serves them in the build's session."""
@@ -81,6 +83,3 @@ class LocalCaches:
         for store, tag in self._tags:
             if store.find(str(descriptor.get("digest"))) is not None:
                 store.tag(descriptor, tag)
-
-    def _add(self, name: str) -> BlobStore:
-        return self._stores.setdefault(name, BlobStore(self._root / name))

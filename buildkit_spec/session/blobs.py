@@ -31,10 +31,12 @@ class BlobStore:
 
     Args:
         path: The directory; it is made by the first blob.
+        is_read_only: Whether a daemon may only read it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
         self.path = path
+        self.is_read_only = is_read_only
 
     def find(self, digest: str) -> os.stat_result | None:
         """Return the status of a blob; None when it is not there, or the text is no digest."""

@@ -16,6 +16,7 @@ from buildkit_spec.session._call import (
     INVALID_ARGUMENT,
     NOT_FOUND,
     OUT_OF_RANGE,
+    PERMISSION_DENIED,
     Call,
     Handler,
     StatusError,
@@ -87,6 +88,8 @@ class ContentStores:
 
     def _write(self, call: Call[pb.WriteContentRequest, pb.WriteContentResponse]) -> None:
         store = self._store(call)
+        if store.is_read_only:
+            raise StatusError(PERMISSION_DENIED, "this store is only read")
         expected, total = "", 0
         with store.writing() as blob:
             for request in call.messages():

@@ -142,6 +142,16 @@ def test_writing_begins_again(served: Served) -> None:
     assert read(served, digest(b"right")) == b"right"
 
 
+def test_store_that_is_only_read_is_not_written(serve: Serve, store: BlobStore) -> None:
+    """A cache that a build comes from is not the daemon's to change."""
+    served = serve(ContentStores({"local:cache": BlobStore(store.path, is_read_only=True)}))
+    with pytest.raises(grpc.RpcError) as caught:
+        put(served, b"data")
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert not store.path.exists()
+
+
 def test_half_of_a_blob_is_forgotten(served: Served, store: BlobStore) -> None:
     """A daemon that goes away leaves nothing; it is told so when it asks."""
     write(served, pb.WriteContentRequest(action=pb.WRITE, data=b"half"))
