@@ -51,6 +51,13 @@ def _base_image(_engine: None) -> str:
     return os.environ["BASE_IMAGE"]
 
 
+@pytest.fixture(scope="session", name="multi_base")
+def _multi_base(_engine: None) -> str:
+    """Reference of a Debian image with Python, for amd64 and arm64; the machine runs both."""
+    done = subprocess.run([ENGINE, "emulate"], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
 @pytest.fixture(name="builder")
 def _builder(buildkit_host: str) -> BuildkitBuilder:
     return BuildkitBuilder(buildkit_host)

@@ -6,6 +6,7 @@ its own API.
 
 from __future__ import annotations
 
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from buildkit_spec.errors import (
     UnsupportedCapabilityError,
 )
 from buildkit_spec.values import Reference, StatusUpdate
+from buildkit_spec.values.output_text import parse_output
 
 each_engine = pytest.mark.parametrize("engine", KINDS, ids=str, indirect=True, scope="module")
 each_graph_engine = pytest.mark.parametrize(
@@ -274,3 +276,24 @@ def test_engine_without_the_store_keeps_what_is_not_pushed(
 
     assert result.digest is None
     assert pushed == digest_of(spec)
+
+
+@pytest.mark.parametrize("engine", GRAPH_KINDS[1:2], ids=str, indirect=True, scope="module")
+def test_engine_without_the_store_writes_files_and_refuses_images(
+    engine: RunningEngine, small: MakeSmall, tmp_path: Path
+) -> None:
+    """What it cannot make is told before the build, by what it lacks; the rest comes at once."""
+    builder, spec = engine.builder(), small()
+    tar, out = tmp_path / "a.tar", tmp_path / "out"
+    outputs = [parse_output(text) for text in (f"type=tar,dest={tar}", str(out), "type=load")]
+    result = builder.build(spec, outputs=outputs, push=True)
+
+    assert result.was_pushed
+    assert builder.exists(spec)
+    (data,) = out.rglob("data")
+    with tarfile.open(tar) as archive:
+        assert str(data.relative_to(out)) in archive.getnames()
+    for text in (f"type=oci,dest={tar}", "type=image,push=true,push-by-digest=true"):
+        with pytest.raises(UnsupportedCapabilityError) as caught:
+            builder.build(spec, outputs=[parse_output(text)])
+        assert caught.value.capability == "containerd-snapshotter"

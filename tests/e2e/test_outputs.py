@@ -13,14 +13,12 @@ import subprocess
 import sys
 import tarfile
 import uuid
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from engines import GRAPH_KINDS, RunningEngine, running_engine
 from making import MakeSpec, Pulled
 from pulled import ACCEPT, get
 
@@ -30,13 +28,12 @@ from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
 from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import (
-    BuildkitSpecError,
     ExecError,
     InvalidValueError,
     SessionError,
     UnsupportedCapabilityError,
 )
-from buildkit_spec.values import LocalOutput, Output, Reference
+from buildkit_spec.values import Reference
 
 MADE = """mkdir -m 1777 /made /made/deep && cd /made && printf data > file && chmod 4750 file
 ln file second && ln -s /etc/passwd absolute && ln -s ../../.. outside && mkfifo -m 640 pipe
@@ -112,11 +109,11 @@ def test_oci_archive_is_a_whole_image(
 
 
 def test_oci_archive_has_all_platforms(
-    builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path
+    builder: BuildkitBuilder, spec: MakeSpec, multi_base: str, tmp_path: Path
 ) -> None:
     """One index with both, and no step is run for it."""
     image = spec(
-        base_image=os.environ["MULTI_BASE_IMAGE"],
+        base_image=multi_base,
         platform=["linux/amd64", "linux/arm64"],
         env={"A": str(uuid.uuid4())},
     )
@@ -255,11 +252,11 @@ def test_local_directory_and_tar_are_the_images_files(
 
 
 def test_local_directory_has_a_folder_for_each_platform(
-    builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path
+    builder: BuildkitBuilder, spec: MakeSpec, multi_base: str, tmp_path: Path
 ) -> None:
     """Or all in one, where the output says so and no file is in both."""
     image = spec(
-        base_image=os.environ["MULTI_BASE_IMAGE"],
+        base_image=multi_base,
         platform=["linux/amd64", "linux/arm64"],
         env={"A": str(uuid.uuid4())},
     )
@@ -441,30 +438,3 @@ def test_push_and_archive_are_one_build(spec_file: Path, tmp_path: Path) -> None
     assert (absent.returncode, both.returncode, there.returncode) == (1, 0, 0)
     (entry,) = Layout(archive.read_bytes()).index["manifests"]
     assert both.stdout.decode().strip().endswith(entry["digest"])
-
-
-@pytest.fixture(name="graph_engine", scope="module", params=GRAPH_KINDS[1:2], ids=str)
-def _graph_engine(request: pytest.FixtureRequest) -> Iterator[RunningEngine]:
-    with running_engine(request.param) as running:
-        yield running
-
-
-def test_engine_without_the_store_writes_files_and_refuses_images(
-    graph_engine: RunningEngine, spec: MakeSpec, tmp_path: Path
-) -> None:
-    """What it cannot make is told before the build, by what it lacks; the rest comes at once."""
-    builder, image = graph_engine.builder(), unique(spec)
-    tar, out = tmp_path / "a.tar", tmp_path / "out"
-    outputs: list[Output] = [parse_output(f"type=tar,dest={tar}"), LocalOutput(out)]
-    result = builder.build(image, outputs=[*outputs, parse_output("type=load")], push=True)
-
-    assert result.was_pushed
-    assert builder.exists(image)
-    assert (out / "unique").is_file()
-    with tarfile.open(tar) as archive:
-        assert "unique" in archive.getnames()
-    for text in (f"type=oci,dest={tar}", "type=image,push=true,push-by-digest=true"):
-        with pytest.raises(BuildkitSpecError) as caught:
-            made(builder, image, text)
-        assert isinstance(caught.value, UnsupportedCapabilityError)
-        assert caught.value.capability == "containerd-snapshotter"
