@@ -8,7 +8,7 @@ from buildkit_spec.client._registry_words import Trouble, diagnose
 from buildkit_spec.client.exporters import CacheEntry
 from buildkit_spec.client.gateway import Gateway
 from buildkit_spec.errors import BuildkitSpecError, RegistryError
-from buildkit_spec.llb import Definition
+from buildkit_spec.llb import State
 from buildkit_spec.values import Platform, Reference, RegistryConfig, ResolvedImage
 
 
@@ -19,6 +19,7 @@ class GatewayQuestions:
         gateway: Of the running build.
         registries: Where images come from that do not come from where their name says.
         cache_imports: Where the results of steps may come from.
+        session_id: The build's: two at once must not share each other's files.
     """
 
     def __init__(
@@ -26,7 +27,10 @@ class GatewayQuestions:
         gateway: Gateway,
         registries: RegistryConfig,
         cache_imports: Sequence[CacheEntry] = (),
+        *,
+        session_id: str,
     ) -> None:
+        self._session_id = session_id
         self._gateway = gateway
         self._registries = registries
         self._cache_imports = cache_imports
@@ -53,8 +57,9 @@ class GatewayQuestions:
             name_certificates(error, self._registries, reference.registry)
             raise
 
-    def read_file(self, definition: Definition, path: str) -> bytes:
+    def read_file(self, state: State, path: str, platform: Platform) -> bytes:
         """See `Questions.read_file`."""
+        definition = state.marshal(platform=platform, local_unique_id=self._session_id)
         solved = self._gateway.solve(definition, cache_imports=self._cache_imports)
         return solved.read_file(path)
 

@@ -96,7 +96,7 @@ def export(
         ],
         output=_OUTPUT_DIR,
     )
-    content = questions.read_file(answer.marshal(platform=context.platform), _RESULT)
+    content = questions.read_file(answer, _RESULT, context.platform)
     return RequirementFile(f"{lock.path}.txt", content, is_root=True)
 
 

@@ -244,7 +244,7 @@ class _LayingOut:
             mounts=[llb.Bind(_PROBE_DIR, source=llb.scratch())],
             network=llb.Network.NONE,
         ).mount(_PROBE_DIR)
-        text = self._questions.read_file(answers.marshal(platform=context.platform), PROBE_PATH)
+        text = self._questions.read_file(answers, PROBE_PATH, context.platform)
         return Probe.parse(text.decode(errors="replace"))
 
     def _final_config(self) -> ImageConfig:

@@ -36,8 +36,7 @@ def resolve(
     attempts = [(state, False), (whole, True)]
     for root, may_build in attempts:
         answer = locking.resolve(context, root, wanted, may_build=may_build)
-        definition = answer.marshal(platform=context.platform)
-        document = questions.read_file(definition, locking.ANSWER_PATH)
+        document = questions.read_file(answer, locking.ANSWER_PATH, context.platform)
         lock = read_lock(document, directory=locking.SCRATCH_DIR, hashes=wanted.hashes)
         if lock is not None:
             break

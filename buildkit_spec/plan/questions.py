@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from buildkit_spec.llb import Definition
+from buildkit_spec.llb import State
 from buildkit_spec.values import Platform, Reference, ResolvedImage
 
 
@@ -18,8 +18,8 @@ class Questions(Protocol):
             RegistryError: There is no such image, or it cannot be told.
         """
 
-    def read_file(self, definition: Definition, path: str) -> bytes:
-        """Build *definition* and return one file of its result.
+    def read_file(self, state: State, path: str, platform: Platform) -> bytes:
+        """Build *state* for a platform and return one file of it.
 
         Raises:
             SolveError: It cannot be built, or has no such file.

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from making import MakeSpec, Pulled
+from pulled import pull
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ResolutionError, SpecValidationError
+from buildkit_spec.parallel import in_parallel
 
 PROJECT = """[project]
 name = "own-tool"
@@ -80,11 +82,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def make_wheel(folder: Path) -> str:
+def make_wheel(folder: Path, word: str = "delivered") -> str:
     """Write the wheel of a package called ``parcel``; return its file's name."""
     info, name = "parcel-2.0.dist-info", "parcel-2.0-py3-none-any.whl"
     files = {
-        "parcel.py": "WORD = 'delivered'\n",
+        "parcel.py": f"WORD = {word!r}\n",
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: parcel\nVersion: 2.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -130,6 +132,24 @@ def test_wheel_of_this_machine_is_installed(
     image = pulled(builder.build(spec(packages=[f"./{name}", "six"])))
 
     assert image.run("python3", "-c", "import parcel; print(parcel.WORD)").stdout == "delivered\n"
+
+
+def test_builds_at_once_do_not_see_each_others_files(
+    builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wheels of one name in different folders: each image has its own folder's."""
+    words = ["north", "south", "east"]
+    specs = []
+    for word in words:
+        folder = tmp_path / word
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        specs.append(spec(name=word, packages=[f"./{make_wheel(folder, word)}"]))
+    results = in_parallel(builder.build, specs)
+
+    for word, result in zip(words, results, strict=True):
+        image = pull(str(result.reference), tmp_path / word / "image")
+        assert image.run("python3", "-c", "import parcel; print(parcel.WORD)").stdout == f"{word}\n"
 
 
 def test_repository_is_installed_at_its_commit(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from buildkit_spec.llb import Definition
+from buildkit_spec.llb import State
 from buildkit_spec.plan import Settings, make_plan, plan_document
 from buildkit_spec.plan.locking import ANSWER_PATH
 from buildkit_spec.spec import load_specs
@@ -45,7 +45,7 @@ class FixedAnswers:
         digest = Digest.of(str(reference).encode())
         return ResolvedImage(reference.with_digest(digest), digest, json.dumps(CONFIG).encode())
 
-    def read_file(self, definition: Definition, path: str) -> bytes:
+    def read_file(self, state: State, path: str, platform: Platform) -> bytes:
         return json.dumps(LOCK).encode() if path == ANSWER_PATH else PROBE
 
     def supports(self, capability: str) -> bool:

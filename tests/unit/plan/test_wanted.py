@@ -9,7 +9,7 @@ import pytest
 
 from buildkit_spec import ImageSpec, llb
 from buildkit_spec.errors import SpecValidationError
-from buildkit_spec.llb import Definition
+from buildkit_spec.llb import State
 from buildkit_spec.plan import ImageConfig, Settings
 from buildkit_spec.plan.locking import Wanted
 from buildkit_spec.plan.probe import Probe
@@ -131,7 +131,7 @@ class NoAnswers:
     def resolve_image(self, reference: Reference, platform: Platform) -> ResolvedImage:
         raise NotImplementedError
 
-    def read_file(self, definition: Definition, path: str) -> bytes:
+    def read_file(self, state: State, path: str, platform: Platform) -> bytes:
         raise NotImplementedError
 
     def supports(self, capability: str) -> bool:
