@@ -20,6 +20,7 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.stopwatch import Stopwatch
+from buildkit_spec.under_way import UnderWay
 from buildkit_spec.values import ArchiveOutput, BuildResult, ImageOutput, Reference
 
 if TYPE_CHECKING:
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     from buildkit_spec.reach import Embedded, Reach, Reached
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import Digest, Output, RegistryConfig, StatusCallback, StatusUpdate
+    from buildkit_spec.values import (
+        Digest,
+        Output,
+        Platform,
+        RegistryConfig,
+        StatusCallback,
+        StatusUpdate,
+    )
 
 _NETWORKS = ("default", "host", "none")
 _EMBEDDED = ("keep", "stop", "never")
@@ -84,7 +92,7 @@ class BuildkitBuilder:
         self._reach: Reach | None = None
         self._lock = threading.Lock()
         self._turns: dict[Reference, threading.Lock] = {}
-        self._under_way: set[_UnderWay] = set()
+        self._under_way: set[UnderWay] = set()
 
     @property
     def registry(self) -> Registry:
@@ -189,7 +197,7 @@ class BuildkitBuilder:
             InvalidValueError: Two outputs exclude each other.
             SolveCanceledError: `cancel` was called.
         """
-        build = _UnderWay()
+        build = UnderWay()
         with self._lock:
             self._under_way.add(build)
         try:
@@ -222,7 +230,7 @@ class BuildkitBuilder:
         outputs: Sequence[Output],
         force: bool,
         on_status: StatusCallback | None,
-        build: _UnderWay,
+        build: UnderWay,
     ) -> BuildResult:
         clock = Stopwatch()
         pushes = [one for one in outputs if isinstance(one, ImageOutput) and one.is_only_pushed]
@@ -238,7 +246,9 @@ class BuildkitBuilder:
                     was_built=False,
                     timings_s=clock.seconds,
                 )
+        from buildkit_spec.apart import build_apart, can_be_split
         from buildkit_spec.plan import refuse_unlocked
+        from buildkit_spec.spec.affinity import affinity_key
 
         refuse_unlocked(spec)
         bases: dict[str, Reference] = {}
@@ -247,54 +257,80 @@ class BuildkitBuilder:
         if is_pushed and base is not None and not isinstance(base, str) and base.registry:
             built = self.build(base, push=True, force=force, on_status=on_status)
             bases[base.image_name()] = built.reference
-        from buildkit_spec.job import Job
 
-        def work(reached: Reached) -> BuildResult:
-            with build.on(reached.client):
-                job = Job(
-                    reached.client,
-                    spec,
-                    self._settings(reached.network),
-                    self.registry_for(spec).logins,
-                    bases,
-                    self._env,
-                )
-                return job.build(
-                    reference,
-                    outputs=outputs,
-                    insecure_registries=self._insecure_registries,
-                    clock=clock,
-                    on_status=on_status,
-                )
+        def build_part(
+            platforms: Sequence[Platform],
+            outputs: Sequence[Output],
+            clock: Stopwatch,
+            tell: StatusCallback | None,
+        ) -> BuildResult:
+            from buildkit_spec.job import Job
 
-        # What went to standard output cannot be taken back.
-        is_movable = not any(isinstance(one, ArchiveOutput) and one.path is None for one in outputs)
-        return self._run(work, spec, clock, on_status, is_movable=is_movable)
+            def work(reached: Reached) -> BuildResult:
+                with build.on(reached.client):
+                    job = Job(
+                        reached.client,
+                        spec,
+                        self._settings(reached.network),
+                        self.registry_for(spec).logins,
+                        bases,
+                        self._env,
+                        platforms,
+                    )
+                    return job.build(
+                        reference,
+                        outputs=outputs,
+                        insecure_registries=self._insecure_registries,
+                        clock=clock,
+                        on_status=tell,
+                    )
+
+            # What went to standard output cannot be taken back.
+            is_movable = not any(
+                isinstance(one, ArchiveOutput) and one.path is None for one in outputs
+            )
+            return self._run(work, spec, platforms, clock, tell, is_movable=is_movable)
+
+        if len(pushes) == len(outputs) and can_be_split(spec):
+            groups = self._reached().split(
+                affinity_key(spec), spec.platforms(), clock=clock, tell=on_status or _tell_nobody
+            )
+            if len(groups) > 1:
+                registry = self.registry_for(spec)
+                return build_apart(
+                    spec, groups, pushes, reference, build_part, registry, clock, on_status
+                )
+        return build_part(spec.platforms(), outputs, clock, on_status)
 
     def _run(
         self,
         work: Callable[[Reached], _T],
         spec: ImageSpec,
+        platforms: Sequence[Platform],
         clock: Stopwatch,
         on_status: StatusCallback | None = None,
         *,
         is_movable: bool = True,
     ) -> _T:
-        from buildkit_spec.client import Wish
-        from buildkit_spec.reach import Reach
         from buildkit_spec.spec.affinity import affinity_key
 
-        with self._lock:
-            if self._reach is None:
-                self._reach = Reach(Wish(*self._wish), self._embedded, self._env)
-        return self._reach.run(
+        return self._reached().run(
             work,
             affinity_key(spec),
-            spec.platforms(),
+            platforms,
             clock=clock,
             tell=on_status or _tell_nobody,
             is_movable=is_movable,
         )
+
+    def _reached(self) -> Reach:
+        from buildkit_spec.client import Wish
+        from buildkit_spec.reach import Reach
+
+        with self._lock:
+            if self._reach is None:
+                self._reach = Reach(Wish(*self._wish), self._embedded, self._env)
+            return self._reach
 
     def _find(self, spec: ImageSpec, names: Sequence[Reference]) -> Reference | None:
         """Return the image, pinned, when registries have the same one under all of *names*."""
@@ -324,7 +360,7 @@ class BuildkitBuilder:
             settings, logins = self._settings(reached.network), self.registry_for(spec).logins
             return Job(reached.client, spec, settings, logins, {}, self._env).plan()
 
-        return self._run(work, spec, Stopwatch())
+        return self._run(work, spec, spec.platforms(), Stopwatch())
 
     def lock(self, spec: ImageSpec, *, upgrade: bool = False) -> str:
         """Resolve the Python packages of a spec, in its image and for all its platforms.
@@ -372,43 +408,6 @@ class BuildkitBuilder:
             extra_indexes=indexes.extra,
             epoch_s=EPOCH_S if self._epoch_s is None else self._epoch_s,
         )
-
-
-class _UnderWay:
-    """A build that runs, as other threads see it.
-
-    Attributes:
-        is_cancelled: Whether it is to end.
-    """
-
-    def __init__(self) -> None:
-        self.is_cancelled = False
-        self._client: Client | None = None
-        self._lock = threading.Lock()
-
-    def cancel(self) -> None:
-        """End it: without its connection it goes no further, and the daemon stops it."""
-        with self._lock:
-            self.is_cancelled = True
-            if self._client is not None:
-                self._client.close()
-
-    @contextmanager
-    def on(self, client: Client) -> Iterator[None]:
-        """Run on a connection, if it is not to end already.
-
-        Raises:
-            SolveCanceledError: It is.
-        """
-        with self._lock:
-            if self.is_cancelled:
-                raise SolveCanceledError("the build was cancelled", code="CANCELLED")
-            self._client = client
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._client = None
 
 
 def _wanted(

@@ -92,6 +92,7 @@ class Job:
         logins: This machine's registry logins.
         bases: Base images that are built already, by the image name of their spec.
         env: The environment.
+        platforms: What this job makes of what the spec is for; by default all.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Job:
         logins: Logins,
         bases: Mapping[str, Reference],
         env: Mapping[str, str],
+        platforms: Sequence[Platform] = (),
     ) -> None:
         self._client = client
         self._spec = spec
@@ -110,7 +112,7 @@ class Job:
         self._bases = bases
         self._env = env
         self._registries = registries_of(spec)
-        self._platforms = spec.platforms()
+        self._platforms = tuple(platforms) or spec.platforms()
         options = spec.builder_options
         self._local_caches = LocalCaches(
             spec.origin.root, options.cache_from, options.cache_to, options.wire_compression
@@ -128,7 +130,11 @@ class Job:
         """
         with self._session() as session:
             try:
-                self._client.build(self._answer_only, session=session, is_internal=True)
+                self._client.build(
+                    lambda gateway: self._answer_only(gateway, session.id),
+                    session=session,
+                    is_internal=True,
+                )
             except SolveError as error:
                 raise self._explained(error) from error.__cause__
         assert self._plan is not None
@@ -180,7 +186,7 @@ class Job:
                 host in insecure_registries or self._registries.of(host).is_http
             ),
             compression=options.wire_compression,
-            annotations=options.annotations,
+            annotations=_annotations(options, self._platforms),
             epoch_s=self._settings.epoch_s,
             frontend_attrs=_requested(options, self._platforms),
             cache_exports=cache_exports,
@@ -210,7 +216,7 @@ class Job:
                     needed_capabilities(delivery.exporters, order.frontend_attrs, caches)
                 )
                 with clock.phase("plan"):
-                    plan = self._plan = self._make_plan(gateway)
+                    plan = self._plan = self._make_plan(gateway, session.id)
                 with clock.phase("build"):
                     output = self._solve(gateway, plan, session.id)
                 if self._spec.tag != reference.tag:
@@ -279,14 +285,16 @@ class Job:
             name_certificates(error, self._registries, host)
             raise
 
-    def _answer_only(self, gateway: Gateway) -> BuildOutput:
-        self._plan = self._make_plan(gateway)
+    def _answer_only(self, gateway: Gateway, session_id: str) -> BuildOutput:
+        self._plan = self._make_plan(gateway, session_id)
         return BuildOutput(dict.fromkeys(self._platforms))
 
-    def _make_plan(self, gateway: Gateway) -> Plan:
+    def _make_plan(self, gateway: Gateway, session_id: str) -> Plan:
         return make_plan(
             self._spec,
-            GatewayQuestions(gateway, self._registries, self._cache_imports()),
+            GatewayQuestions(
+                gateway, self._registries, self._cache_imports(), session_id=session_id
+            ),
             self._settings,
             self._platforms,
             self._bases,
@@ -308,14 +316,13 @@ class Job:
                 _name_platform(error, str(platform))
                 raise
 
-        return in_parallel(made if len(platforms) > 1 else make, platforms)
+        return in_parallel(made if len(self._spec.platforms()) > 1 else make, platforms)
 
     def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
         created = created_time(plan.epoch_s)
         plans = {one.platform: one for one in plan.platforms}
 
         def solve(platform: Platform) -> Ref:
-            # Two builds at once must not share each other's files.
             definition = plans[platform].state.marshal(
                 platform=platform, local_unique_id=session_id
             )
@@ -403,6 +410,13 @@ class Job:
 def _name_platform(error: BuildkitSpecError, platform: str) -> None:
     if platform not in error.message:
         error.message = f"{platform}: {error.message}"
+
+
+def _annotations(options: BuilderOptions, platforms: Sequence[Platform]) -> Mapping[str, str]:
+    """Return those of the image, and those of the index when there will be one."""
+    if len(platforms) > 1 or options.sbom or options.provenance:
+        return options.annotations
+    return {key: text for key, text in options.annotations.items() if not key.startswith("index:")}
 
 
 def _requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[str, str]:

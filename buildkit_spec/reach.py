@@ -17,7 +17,7 @@ from buildkit_spec.values import BuildWarning, Digest, Platform, StatusUpdate, V
 
 if TYPE_CHECKING:
     from buildkit_spec.client.client import Client
-    from buildkit_spec.client.pool import Member, Pool
+    from buildkit_spec.client.pool import Member, Need, Pool
     from buildkit_spec.stopwatch import Stopwatch
     from buildkit_spec.values import StatusCallback
 
@@ -97,6 +97,37 @@ class Reach:
                 return work(Reached(client))
         return self._run_in_pool(work, endpoint, key, platforms, clock, tell, is_movable)
 
+    def split(
+        self,
+        key: str,
+        platforms: Sequence[Platform],
+        *,
+        clock: Stopwatch,
+        tell: StatusCallback,
+    ) -> list[tuple[Platform, ...]]:
+        """Return which platforms of an image are better built apart, each on a builder of its own.
+
+        Args:
+            key: What stands for the build; see `affinity_key`.
+            platforms: What it is for.
+            clock: Takes the time of connecting.
+            tell: Told when a builder is left out.
+
+        Raises:
+            DaemonError: There is no builder of the pool's name now.
+            InvalidValueError: There is no builder of the name.
+            SpecError: A configuration file has problems.
+        """
+        whole = [tuple(platforms)]
+        try:
+            endpoint = find_endpoint(self._wish, self._env)
+        except DaemonNotFoundError:
+            return whole
+        if len(set(platforms)) < 2 or not is_pool(endpoint):
+            return whole
+        pool, need = self._pool(endpoint, key, platforms, clock, tell)
+        return pool.split(need)
+
     def _run_in_pool(
         self,
         work: Callable[[Reached], _T],
@@ -107,6 +138,17 @@ class Reach:
         tell: StatusCallback,
         is_movable: bool,
     ) -> _T:
+        pool, need = self._pool(endpoint, key, platforms, clock, tell)
+        return pool.run(lambda client: work(Reached(client)), need, is_movable=is_movable)
+
+    def _pool(
+        self,
+        endpoint: Endpoint,
+        key: str,
+        platforms: Sequence[Platform],
+        clock: Stopwatch,
+        tell: StatusCallback,
+    ) -> tuple[Pool, Need[Client]]:
         from buildkit_spec.client.pool import Need, Pool
 
         def connect(member: Member) -> Client:
@@ -120,10 +162,9 @@ class Reach:
             pool = self._pools.setdefault(endpoint, Pool())
         with clock.phase("connect"):
             members = pool_members(endpoint)
-        need = Need(
+        return pool, Need(
             key, platforms, members, connect, lambda text: _say(tell, "choosing a builder", text)
         )
-        return pool.run(lambda client: work(Reached(client)), need, is_movable=is_movable)
 
     @contextmanager
     def _started(

@@ -62,6 +62,7 @@ class Endpoint:
         is_insecure: Whether plain TCP may leave this machine.
         builder: Its name in the user's configuration; or empty.
         platforms: What it is to be used for; empty for all that it can build.
+        own_platforms: What single addresses are to be used for, where that is something else.
     """
 
     addresses: tuple[Address, ...]
@@ -70,9 +71,14 @@ class Endpoint:
     is_insecure: bool = False
     builder: str = ""
     platforms: tuple[Platform, ...] = ()
+    own_platforms: tuple[tuple[Address, tuple[Platform, ...]], ...] = ()
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.addresses))
+
+    def platforms_of(self, address: Address) -> tuple[Platform, ...]:
+        """Return what one of the addresses is to be used for; empty for all that it can build."""
+        return dict(self.own_platforms).get(address, self.platforms)
 
     def only(self, address: Address) -> Endpoint:
         """Return the same with one address."""
@@ -188,7 +194,15 @@ def _named_endpoint(wish: Wish, env: Mapping[str, str], folder: Path) -> Endpoin
 def _named(configuration: Configuration, name: str, how: str) -> Endpoint:
     one = configuration.named(name)
     why = f"the builder {name} {how}"
-    return Endpoint(one.addresses, why, one.certificates(), one.is_insecure, name, one.platforms)
+    return Endpoint(
+        one.addresses,
+        why,
+        one.certificates(),
+        one.is_insecure,
+        name,
+        one.platforms,
+        one.own_platforms,
+    )
 
 
 def split_addresses(text: str) -> tuple[Address, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FIELDS = ("address", "tls", "platform", "insecure")
 _TLS_FIELDS = ("ca", "cert", "key", "server_name")
+_WANT_NODE = 'write {address = "tcp://HOST:1234", platform = "linux/arm64"}'
 _WANT_ADDRESS = 'write address = "tcp://HOST:1234", or a list of them'
 
 
@@ -34,6 +35,7 @@ class NamedBuilder:
         tls_directory: Where they lie as ``ca.pem``, ``cert.pem`` and ``key.pem``; or None.
         platforms: What it is to be used for; empty for all that it can build.
         is_insecure: Whether plain TCP may leave this machine.
+        own_platforms: What single addresses are to be used for, where that is something else.
     """
 
     name: str
@@ -42,6 +44,7 @@ class NamedBuilder:
     tls_directory: Path | None = None
     platforms: tuple[Platform, ...] = ()
     is_insecure: bool = False
+    own_platforms: tuple[tuple[Address, tuple[Platform, ...]], ...] = ()
 
     def certificates(self) -> Tls | None:
         """Return the certificates, those of a directory as they are there now.
@@ -95,17 +98,42 @@ def decode(name: str, entry: object, folder: Path) -> NamedBuilder:
             elif key == "platform":
                 checked[key] = one_or_more(value, Platform.parse)
             else:
-                checked[key] = one_or_more(value, Address.parse)
+                checked[key] = _addresses(value)
     problems.refuse()
     tls = checked.get("tls")
     return NamedBuilder(
         name,
-        checked["address"],
+        tuple(checked["address"]),
         tls=None if isinstance(tls, Path) else tls,
         tls_directory=tls if isinstance(tls, Path) else None,
         platforms=checked.get("platform", ()),
         is_insecure=checked.get("insecure", False),
+        own_platforms=tuple((one, own) for one, own in checked["address"].items() if own),
     )
+
+
+def _addresses(value: object) -> dict[Address, tuple[Platform, ...]]:
+    """Return addresses with what each is to be used for, where that is said.
+
+    Raises:
+        Refusal: It is neither text, nor a table with an address, nor a list of those.
+    """
+    found: dict[Address, tuple[Platform, ...]] = {}
+    problems = Problems()
+    for at, one in enumerate(value if isinstance(value, list) else [value]):
+        with problems.under(f"[{at}]" if isinstance(value, list) else ""):
+            if isinstance(one, Mapping):
+                given, unknown = known_fields(one, ("address", "platform"))
+                if unknown or len(given) < 2:
+                    raise Refusal("is a table", _WANT_NODE)
+                own = one_or_more(given["platform"], Platform.parse)
+                found |= dict.fromkeys(one_or_more(given["address"], Address.parse), own)
+            else:
+                found |= dict.fromkeys(one_or_more(one, Address.parse), ())
+    problems.refuse()
+    if not found:
+        raise Refusal("is empty", _WANT_ADDRESS)
+    return found
 
 
 def one_or_more(value: object, parse: Any) -> tuple[Any, ...]:

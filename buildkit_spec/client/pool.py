@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from buildkit_spec.client.rendezvous import ranked
@@ -117,6 +117,45 @@ class Pool:
         fitting = [one for one in healthy or found if _has(known[one.name], need.platforms)]
         # What is known to be built by emulation there goes last; sorting keeps the order.
         return sorted(fitting, key=lambda one: _is_emulated(known[one.name], need.platforms))
+
+    def split(self, need: Need[_C]) -> list[tuple[Platform, ...]]:
+        """Return which platforms of a build are for one builder each, so that none is emulated.
+
+        All together when one builder has them all as its own, or when nobody has more than the
+        other.
+        """
+        natives: dict[Platform, str] = {}
+        for member in self.order(replace(need, platforms=())):
+            known = self._known(member, need)
+            own = {one for one in need.platforms if known and not _is_emulated(known, [one])}
+            if own == set(need.platforms):
+                return [tuple(need.platforms)]
+            for one in own & set(known):
+                natives.setdefault(one, member.name)
+            if len(natives) == len(set(need.platforms)):
+                break
+        # What nobody has as its own goes where the first of the others goes.
+        first = next(iter(natives.values()), "")
+        groups: dict[str, list[Platform]] = {}
+        for one in need.platforms:
+            groups.setdefault(natives.get(one, first), []).append(one)
+        return [tuple(group) for group in groups.values()]
+
+    def _known(self, member: Member, need: Need[_C]) -> tuple[Platform, ...]:
+        """Return what a builder has, which is asked for once; nothing when it cannot be reached."""
+        known = member.platforms or self._platforms.get(member.name)
+        if known is None:
+            try:
+                connection = need.connect(member)
+            except _FAILURES as error:
+                self.leave_out(member)
+                need.say(f"{member.name} is left out: {error.message}")
+                return ()
+            try:
+                known = self._platforms[member.name] = connection.platforms()
+            finally:
+                connection.close()
+        return known
 
     def leave_out(self, member: Member) -> None:
         """Leave a builder out for a while."""

@@ -44,7 +44,7 @@ def pool_members(endpoint: Endpoint, resolve: Resolve | None = None) -> tuple[Me
         else:
             members = iter([Member(str(address), address)])
         for one in members:
-            found.setdefault(one.name, replace(one, platforms=endpoint.platforms))
+            found.setdefault(one.name, replace(one, platforms=endpoint.platforms_of(address)))
     if not found:
         hosts = ", ".join(one.host for one in endpoint.addresses)
         raise ConnectionFailedError(

@@ -88,6 +88,19 @@ class DistributionApi:
             raise altered(reference, digest)
         return answer.body
 
+    def put_manifest(self, reference: Reference, body: bytes, media_type: str) -> None:
+        """Put a manifest or index under a tag; what it lists must be in the repository.
+
+        Raises:
+            RegistryError: It is not taken, or that cannot be told.
+
+        Source: OCI distribution spec, *Pushing Manifests*.
+        """
+        path = _manifest_path(reference)
+        answer = self._ask("PUT", reference, path, ACCEPT, body=body, content_type=media_type)
+        if answer.status != 201:
+            self._require_success(answer, reference)
+
     def _ask(
         self,
         method: str,
@@ -95,6 +108,8 @@ class DistributionApi:
         path: str,
         accept: str,
         *,
+        body: bytes | None = None,
+        content_type: str = "",
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """Send a request, and once more with the login that the registry asks for."""
@@ -102,9 +117,13 @@ class DistributionApi:
         try:
             login = self._authorizer.header(registry, repository)
             for is_last in (False, True):
-                headers = {"Accept": accept} | ({"Authorization": login} if login else {})
+                headers = {"Accept": accept}
+                if content_type:
+                    headers["Content-Type"] = content_type
+                if login:
+                    headers["Authorization"] = login
                 answer = self._transport.ask(
-                    method, api_host(registry), path, headers, limit_bytes=limit_bytes
+                    method, api_host(registry), path, headers, body, limit_bytes=limit_bytes
                 )
                 if answer.status != 401 or is_last:
                     break

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from buildkit_spec.errors import InvalidDigestError, InvalidPlatformError, RegistryError
@@ -52,11 +53,13 @@ class Manifest:
         descriptor: What it is.
         platforms: For an index: the manifest of each platform, attestations left out.
         config: For a manifest: digest of the image config.
+        entries: For an index: what it lists, attestations too, as it says it.
     """
 
     descriptor: Descriptor
     platforms: Mapping[Platform, Digest] = field(default_factory=dict)
     config: Digest | None = None
+    entries: tuple[Mapping[str, Any], ...] = ()
 
 
 def parse_manifest(body: bytes, content_type: str, *, name: str) -> Manifest:
@@ -98,7 +101,8 @@ def parse_manifest(body: bytes, content_type: str, *, name: str) -> Manifest:
     descriptor = Descriptor(Digest.of(body), str(media_type), len(body))
     try:
         if descriptor.is_index:
-            return Manifest(descriptor, platforms=_platforms(data))
+            entries = tuple(data["manifests"])
+            return Manifest(descriptor, platforms=_platforms(data), entries=entries)
         if media_type in MANIFEST_TYPES:
             return Manifest(descriptor, config=Digest(data["config"]["digest"]))
     except (KeyError, TypeError, AttributeError, InvalidDigestError) as error:
@@ -110,6 +114,55 @@ def parse_manifest(body: bytes, content_type: str, *, name: str) -> Manifest:
         reference=name,
         remedy="push the image again with a current tool",
     )
+
+
+def join(
+    parts: Sequence[tuple[Platform, Manifest]],
+    annotations: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """Return the index of images that were built apart.
+
+    It has the bytes that BuildKit gives the index of one build for all of them: every image first,
+    then what attests them.
+
+    Args:
+        parts: For each image its platform and its manifest, or the index of it and of what attests
+            it.
+        annotations: Of the index.
+
+    Source: OCI image spec, *Image Index*; ``exporter/containerimage/writer.go``.
+    """
+    import json
+
+    images: list[Mapping[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
+    for platform, manifest in parts:
+        if manifest.descriptor.is_index:
+            wanted = str(manifest.platforms[platform])
+            images += [one for one in manifest.entries if one["digest"] == wanted]
+            others += [one for one in manifest.entries if one["digest"] != wanted]
+            continue
+        one = manifest.descriptor
+        images.append(
+            {
+                "mediaType": one.media_type,
+                "digest": str(one.digest),
+                "size": one.size_bytes,
+                "platform": {
+                    "architecture": platform.architecture,
+                    "os": platform.os,
+                    **({"variant": platform.variant} if platform.variant else {}),
+                },
+            }
+        )
+    index: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": INDEX_TYPES[0],
+        "manifests": images + others,
+    }
+    if annotations:
+        index["annotations"] = dict(sorted(annotations.items()))
+    return json.dumps(index, indent=2, ensure_ascii=False).encode()
 
 
 def is_content_of(digest: Digest, body: bytes) -> bool:

@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from buildkit_spec.errors import ImageNotFoundError, RegistryError
 from buildkit_spec.registry.api import DistributionApi
 from buildkit_spec.registry.logins import Logins
-from buildkit_spec.registry.manifests import Descriptor
+from buildkit_spec.registry.manifests import INDEX_TYPES, Descriptor, join
 from buildkit_spec.registry.transport import Transport
 from buildkit_spec.values import Digest, Platform, Reference, RegistryConfig, ResolvedImage
 
@@ -184,6 +184,32 @@ class Registry:
             RegistryError: It cannot be told; as for `exists`.
         """
         return self._api.head(reference) or self._api.manifest(reference).descriptor
+
+    def join(
+        self,
+        names: Sequence[Reference],
+        parts: Mapping[Platform, Digest],
+        annotations: Mapping[str, str] = MappingProxyType({}),
+    ) -> Digest:
+        """Put the index of images that were pushed by digest, one per platform, under *names*.
+
+        Args:
+            names: Each with a tag; the images are in the repositories of all of them.
+            parts: Digest of the image of each platform, or of the index of it and what attests it.
+            annotations: Of the index.
+
+        Raises:
+            RegistryError: An image is not there, or the index is not taken.
+        """
+        first = names[0]
+        read = [
+            (platform, self._api.manifest(first.with_digest(digest)))
+            for platform, digest in parts.items()
+        ]
+        index = join(read, annotations)
+        for name in names:
+            self._api.put_manifest(name, index, INDEX_TYPES[0])
+        return Digest.of(index)
 
     def image(self, reference: Reference, platform: Platform) -> ResolvedImage:
         """Return the image's digest and its config for one platform.

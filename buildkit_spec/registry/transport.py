@@ -135,6 +135,7 @@ class Transport:
         host: str,
         path: str,
         headers: Mapping[str, str],
+        body: bytes | None = None,
         *,
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
@@ -145,10 +146,11 @@ class Transport:
         http. What was found is kept.
 
         Args:
-            method: ``HEAD`` or ``GET``.
+            method: ``HEAD``, ``GET`` or ``PUT``.
             host: With optional port.
             path: Path and query, beginning with a slash.
             headers: Sent as they are.
+            body: Bytes to send, or None.
             limit_bytes: The largest body taken.
 
         Raises:
@@ -161,13 +163,15 @@ class Transport:
             scheme = self._first_scheme(host)
             if scheme == "http" and is_loopback(host):
                 url = f"http://{host}{path}"
-                request = _Request(method, url, host, headers, None, limit_bytes)
+                request = _Request(method, url, host, headers, body, limit_bytes)
                 answer = self._guess(request)
                 if answer is None and self._connections.speaks_tls(host):
                     scheme = "https"
         if answer is None:
             url = f"{scheme}://{host}{path}"
-            answer = self.request(method, url, headers, registry=host, limit_bytes=limit_bytes)
+            answer = self.request(
+                method, url, headers, body, registry=host, limit_bytes=limit_bytes
+            )
         self._schemes[host.lower()] = scheme
         return answer
 
@@ -181,10 +185,12 @@ class Transport:
         registry: str,
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
-        """Send a request; GET and HEAD follow redirects and are tried again after passing faults.
+        """Send a request; all but POST are tried again after passing faults.
+
+        GET and HEAD follow redirects.
 
         Args:
-            method: ``GET``, ``HEAD`` or ``POST``.
+            method: ``GET``, ``HEAD``, ``PUT`` or ``POST``.
             url: http or https.
             headers: Sent as they are; ``Authorization`` is not sent on to another origin.
             body: Bytes to send, or None.
@@ -199,6 +205,8 @@ class Transport:
         origin = request.origin
         if method == "POST":
             return self._send(request)
+        if method == "PUT":
+            return self._send_patiently(request)
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._send_patiently(request)
             location = answer.headers.get("location")

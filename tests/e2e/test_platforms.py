@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
+import os
 import tarfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENGINE
+from forwarder import Forwarder
 from making import MakeSpec
 from pulled import ACCEPT, PulledImage, get, pull
 from registries import RunningRegistry, push_image
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
+from buildkit_spec.client import Address
 from buildkit_spec.errors import ExecError, ImageNotFoundError, ResolutionError
 from buildkit_spec.values import Platform, Reference
 from buildkit_spec.values.status import BuildWarning
@@ -26,13 +28,6 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 # An ELF header of s390x: 64 bit, big endian.
 FOREIGN_PROGRAM = bytes.fromhex("7f454c4602020100" + "00" * 8 + "00020016") + bytes(400)
-
-
-@pytest.fixture(scope="session", name="multi_base")
-def _multi_base(_engine: None) -> str:
-    """Reference of a Debian image with Python, for amd64 and arm64; the machine runs both."""
-    done = subprocess.run([ENGINE, "emulate"], check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture(name="both")
@@ -124,6 +119,62 @@ def test_platform_that_is_foreign_can_be_alone(
     url = f"{built.reference.registry}/v2/{built.reference.repository}/manifests/{other['digest']}"
     layers = json.loads(get(f"http://{url}", ACCEPT))["layers"]
     assert image.manifest["layers"] == layers
+
+
+@pytest.fixture(name="pool")
+def _pool(buildkit_host: str, tmp_path: Path) -> Iterator[BuildkitBuilder]:
+    """A builder for each platform; as this machine has one kind of processor, both are its own."""
+    socket = Address.parse(buildkit_host).path
+    with Forwarder(socket) as amd64, Forwarder(socket) as arm64:
+        config = tmp_path / "config" / "buildkit-spec" / "config.toml"
+        config.parent.mkdir(parents=True)
+        nodes = ", ".join(
+            f'{{address = "docker://tcp://127.0.0.1:{one.port}", platform = "{platform}"}}'
+            for one, platform in zip((amd64, arm64), BOTH.split(","), strict=True)
+        )
+        config.write_text(f"[builders.pool]\naddress = [{nodes}]\n")
+        env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        yield BuildkitBuilder(builder="pool", env=env)
+
+
+def test_platforms_are_each_built_by_the_builder_that_has_them(
+    builder: BuildkitBuilder, pool: BuildkitBuilder, both: ImageSpec
+) -> None:
+    """The index of two builders is, byte for byte, that of one that builds both platforms."""
+    apart = pool.build(both)
+    together = builder.build(both, force=True)
+
+    assert apart.address.count("docker://tcp://127.0.0.1:") == 2
+    assert apart.digest == together.digest
+    assert apart.platforms == together.platforms
+    assert pool.exists(both)
+    assert not pool.build(both).was_built
+
+
+def test_platforms_built_apart_are_attested_too(pool: BuildkitBuilder, both: ImageSpec) -> None:
+    """What attests the images is in the one index, after them, and so are its annotations."""
+    attested = both.replace(packages=None, apt_packages=None).with_builder_options(
+        {"provenance": "min", "annotations": {"index:org.example.of": "two"}}
+    )
+    index = read_index(pool.build(attested).reference)
+
+    systems = [one["platform"]["os"] for one in index["manifests"]]
+    assert systems == ["linux", "linux", "unknown", "unknown"]
+    assert index["annotations"] == {"org.example.of": "two"}
+
+
+def test_platform_that_fails_apart_leaves_the_old_index(
+    pool: BuildkitBuilder, both: ImageSpec
+) -> None:
+    """Nothing comes under the image's name when one of two builders fails."""
+    plain = both.replace(packages=None, apt_packages=None, tag_format="stable")
+    before = pool.build(plain).digest
+    with pytest.raises(ExecError, match="linux/arm64") as caught:
+        pool.build(plain.replace(commands=['test "$(uname -m)" = x86_64']), force=True)
+
+    assert caught.value.platform == "linux/arm64"
+    reference = Reference.parse(plain.image_name())
+    assert pool.registry.digest(reference) == before
 
 
 def test_platforms_are_locked_together(builder: BuildkitBuilder, both: ImageSpec) -> None:

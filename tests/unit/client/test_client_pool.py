@@ -137,6 +137,28 @@ def test_pool_leaves_out_who_does_not_answer() -> None:
     assert fleet.is_closed
 
 
+def test_pool_splits_a_build_between_those_that_have_its_platforms() -> None:
+    """Each platform goes to a machine of its kind, and all go together where one has them all."""
+    apart = Fleet(lambda at: (ARM64, AMD64) if at % 2 else (AMD64, ARM64))
+    groups = apart.pool.split(apart.need("spec", AMD64, ARM64))
+    assert sorted(map(str, groups)) == sorted(map(str, [(AMD64,), (ARM64,)]))
+    assert apart.pool.split(apart.need("spec", AMD64)) == [(AMD64,)]
+    assert [apart.place("spec", *group) for group in groups]
+    for group in groups:
+        assert apart.far[apart.place("spec", *group)].own[0] == group[0]
+    assert apart.is_closed
+
+
+def test_pool_splits_nothing_where_nobody_is_better() -> None:
+    """Emulated everywhere is as good as emulated anywhere; who cannot be reached is left out."""
+    fleet = Fleet(lambda _: (AMD64, ARM64))
+    for name in NAMES[:5]:
+        fleet.far[name].is_down = True
+    assert fleet.pool.split(fleet.need("spec", AMD64, ARM64)) == [(AMD64, ARM64)]
+    assert len(fleet.said) == 5
+    assert fleet.is_closed
+
+
 def test_pool_tries_all_before_it_gives_up() -> None:
     """The error is that of the last; all of them down is no reason not to try again."""
     fleet = Fleet()

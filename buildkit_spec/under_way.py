@@ -1,0 +1,50 @@
+"""`UnderWay`: a build that runs, as the thread sees it that wants to end it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from buildkit_spec.errors import SolveCanceledError
+
+if TYPE_CHECKING:
+    from buildkit_spec.client import Client
+
+
+class UnderWay:
+    """A build that runs, on one connection or on several.
+
+    Attributes:
+        is_cancelled: Whether it is to end.
+    """
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self._clients: list[Client] = []
+        self._lock = threading.Lock()
+
+    def cancel(self) -> None:
+        """End it: without its connections it goes no further, and the daemons stop it."""
+        with self._lock:
+            self.is_cancelled = True
+            for client in self._clients:
+                client.close()
+
+    @contextmanager
+    def on(self, client: Client) -> Iterator[None]:
+        """Run on a connection, if it is not to end already.
+
+        Raises:
+            SolveCanceledError: It is.
+        """
+        with self._lock:
+            if self.is_cancelled:
+                raise SolveCanceledError("the build was cancelled", code="CANCELLED")
+            self._clients.append(client)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._clients.remove(client)
