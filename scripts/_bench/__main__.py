@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _bench import context, marshal, nochange, scale, scenarios, startup
+from _bench import context, marshal, nochange, pool, scale, scenarios, startup
 
 
 def main(words: list[str]) -> int:
@@ -31,6 +31,7 @@ def main(words: list[str]) -> int:
             rounds=max(1, options.rounds),
             is_verbose=options.verbose,
         ),
+        "pool": pool.measure,
         "scale": lambda: scale.measure(is_verbose=options.verbose),
     }
     unknown = [name for name in options.parts if name not in parts]

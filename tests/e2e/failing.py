@@ -88,15 +88,19 @@ class LongStep:
         self.command = f"echo begun; sleep {self._marker}"
 
     @property
-    def is_running(self) -> bool:
-        needle = self._marker.encode()
+    def processes(self) -> set[int]:
+        needle, found = self._marker.encode(), set()
         for process in Path("/proc").iterdir():
             if process.name.isdigit():
                 with contextlib.suppress(OSError):
                     line = (process / "cmdline").read_bytes()
                     if line.startswith(b"sleep\0") and needle in line:
-                        return True
-        return False
+                        found.add(int(process.name))
+        return found
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self.processes)
 
     def await_begin(self) -> None:
         wait_until(lambda: self.is_running, "the step begins")
