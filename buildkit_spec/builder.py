@@ -10,11 +10,11 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from buildkit_spec.arguments import read_arguments, settings_of
 from buildkit_spec.errors import (
     BuildkitSpecError,
-    InvalidValueError,
     Problem,
     SolveCanceledError,
     SpecValidationError,
@@ -25,7 +25,7 @@ from buildkit_spec.values import ArchiveOutput, BuildResult, ImageOutput, Refere
 
 if TYPE_CHECKING:
     from buildkit_spec.client import Client, Tls
-    from buildkit_spec.plan import Plan, Settings
+    from buildkit_spec.plan import Plan
     from buildkit_spec.reach import Embedded, Reach, Reached
     from buildkit_spec.registry import Registry
     from buildkit_spec.spec import ImageSpec
@@ -38,11 +38,7 @@ if TYPE_CHECKING:
         StatusUpdate,
     )
 
-_NETWORKS = ("default", "host", "none")
-_EMBEDDED = ("keep", "stop", "never")
 _T = TypeVar("_T")
-_LAST_EPOCH_S = 2**63 // 10**9
-"""A timestamp goes to the daemon as 64 bits of nanoseconds."""
 
 
 class BuildkitBuilder:
@@ -83,9 +79,7 @@ class BuildkitBuilder:
         env: Mapping[str, str] = os.environ,
     ) -> None:
         self._wish = (address or "", builder or "", tls, is_insecure)
-        self._network = _network(network or env.get("BUILDKIT_SPEC_NETWORK") or "")
-        self._embedded = _embedded(daemon or env.get("BUILDKIT_SPEC_DAEMON") or "keep")
-        self._epoch_s = _epoch_s(env["SOURCE_DATE_EPOCH"]) if env.get("SOURCE_DATE_EPOCH") else None
+        self._arguments = read_arguments(network or "", daemon or "", env)
         self._insecure_registries = tuple(insecure_registries)
         self._env = env
         self._registries: dict[RegistryConfig, Registry] = {}
@@ -237,11 +231,12 @@ class BuildkitBuilder:
         if len(pushes) == len(outputs) and not force and not spec.is_forced:
             names = [name for one in pushes for name in one.names or (reference,)]
             with clock.phase("check"):
-                there = self._find(spec, names)
-            if there is not None and there.digest is not None:
+                registry = self.registry_for(spec)
+                there = registry.common_digest(names, platforms=spec.platforms())
+            if there is not None:
                 return BuildResult(
+                    names[0].with_digest(there),
                     there,
-                    there.digest,
                     spec.platforms(),
                     was_built=False,
                     timings_s=clock.seconds,
@@ -271,7 +266,7 @@ class BuildkitBuilder:
                     job = Job(
                         reached.client,
                         spec,
-                        self._settings(reached.network),
+                        settings_of(self._arguments, reached.network, self._env),
                         self.registry_for(spec).logins,
                         bases,
                         self._env,
@@ -329,19 +324,8 @@ class BuildkitBuilder:
 
         with self._lock:
             if self._reach is None:
-                self._reach = Reach(Wish(*self._wish), self._embedded, self._env)
+                self._reach = Reach(Wish(*self._wish), self._arguments.embedded, self._env)
             return self._reach
-
-    def _find(self, spec: ImageSpec, names: Sequence[Reference]) -> Reference | None:
-        """Return the image, pinned, when registries have the same one under all of *names*."""
-        registry = self.registry_for(spec)
-        digests: set[Digest | None] = set()
-        for name in dict.fromkeys(names):
-            digests.add(registry.digest(name, platforms=spec.platforms()))
-            if None in digests or len(digests) > 1:
-                return None
-        digest = next(iter(digests), None)
-        return names[0].with_digest(digest) if digest is not None else None
 
     def plan(self, spec: ImageSpec) -> Plan:
         """Lay out the graph of a spec without building it; the daemon answers what the base holds.
@@ -357,7 +341,10 @@ class BuildkitBuilder:
         refuse_unlocked(spec)
 
         def work(reached: Reached) -> Plan:
-            settings, logins = self._settings(reached.network), self.registry_for(spec).logins
+            settings, logins = (
+                settings_of(self._arguments, reached.network, self._env),
+                self.registry_for(spec).logins,
+            )
             return Job(reached.client, spec, settings, logins, {}, self._env).plan()
 
         return self._run(work, spec, spec.platforms(), Stopwatch())
@@ -395,20 +382,6 @@ class BuildkitBuilder:
         with turn:
             yield
 
-    def _settings(self, network: str) -> Settings:
-        from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies
-        from buildkit_spec.plan import EPOCH_S, Settings
-
-        indexes = find_indexes(self._env)
-        return Settings(
-            network=self._network or network or "default",
-            ca_bundle=str(find_ca_bundle(self._env) or ""),
-            proxies=find_proxies(self._env),
-            index=indexes.default,
-            extra_indexes=indexes.extra,
-            epoch_s=EPOCH_S if self._epoch_s is None else self._epoch_s,
-        )
-
 
 def _wanted(
     spec: ImageSpec, push: bool | None, outputs: Sequence[Output] | None
@@ -418,27 +391,5 @@ def _wanted(
     return (*outputs, ImageOutput(is_pushed=True)) if push else tuple(outputs)
 
 
-def _network(name: str) -> str:
-    if name and name not in _NETWORKS:
-        raise InvalidValueError(name, f"the steps' network must be one of {', '.join(_NETWORKS)}")
-    return name
-
-
-def _embedded(text: str) -> Embedded:
-    if text not in _EMBEDDED:
-        raise InvalidValueError(text, f"daemon must be one of {', '.join(_EMBEDDED)}")
-    return cast("Embedded", text)
-
-
 def _tell_nobody(_: StatusUpdate) -> None:
     return
-
-
-def _epoch_s(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > _LAST_EPOCH_S:
-        raise InvalidValueError(
-            text,
-            "SOURCE_DATE_EPOCH must be a Unix time in seconds",
-            remedy="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
-        )
-    return int(text)

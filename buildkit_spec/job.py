@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TypeVar
 
 from buildkit_spec.client import (
@@ -30,11 +27,9 @@ from buildkit_spec.errors import (
     RegistryError,
     SolveError,
 )
-from buildkit_spec.host import uv_directory
 from buildkit_spec.parallel import in_parallel
 from buildkit_spec.plan import (
     Plan,
-    Served,
     Settings,
     advice,
     as_resolution,
@@ -45,22 +40,12 @@ from buildkit_spec.plan import (
     own_command,
     what_to_serve,
 )
-from buildkit_spec.plan.uv import local_name
 from buildkit_spec.progress import BuildModel
 from buildkit_spec.registry import Logins
-from buildkit_spec.session import (
-    Attachable,
-    Auth,
-    FileSync,
-    Health,
-    Secrets,
-    Session,
-    SharedDir,
-    SSHForward,
-)
-from buildkit_spec.spec import BuilderOptions, ImageSpec, registries_of
-from buildkit_spec.spec.output_options import caches_with_logins
-from buildkit_spec.spec.selection import MODE_MASK
+from buildkit_spec.serving import session_of
+from buildkit_spec.session import Attachable, Session
+from buildkit_spec.spec import ImageSpec, registries_of
+from buildkit_spec.spec.output_options import annotations_for, caches_with_logins, requested
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
@@ -74,7 +59,6 @@ from buildkit_spec.values import (
     StepResult,
     VertexStatus,
 )
-from buildkit_spec.values.user import home_directory
 
 CONFIG_KEY = "containerimage.config"
 """Result metadata: the image config. Source: ``exporter/containerimage/exptypes/types.go``."""
@@ -186,9 +170,9 @@ class Job:
                 host in insecure_registries or self._registries.of(host).is_http
             ),
             compression=options.wire_compression,
-            annotations=_annotations(options, self._platforms),
+            annotations=annotations_for(options, self._platforms),
             epoch_s=self._settings.epoch_s,
-            frontend_attrs=_requested(options, self._platforms),
+            frontend_attrs=requested(options, self._platforms),
             cache_exports=cache_exports,
             env=self._env,
         )
@@ -357,35 +341,14 @@ class Job:
         return ("network.host",) if "host" in networks else ()
 
     def _session(self, *more: Attachable) -> Session:
-        served = what_to_serve(self._spec, self._settings, self._bases)
-        attachables: list[Attachable] = [
-            Auth(self._logins),
-            FileSync(self._directories(served)),
-            Health(),
-            Secrets(served.secrets),
-            *self._local_caches.attachables(),
-            *more,
-        ]
-        if served.has_ssh:
-            attachables.append(SSHForward({"default": self._env.get("SSH_AUTH_SOCK", "")}))
-        roots = [selection.root for selection in served.directories.values()]
-        return Session(attachables, name=self._spec.name, shared_key=_shared_key(roots))
-
-    def _directories(self, served: Served) -> dict[str, SharedDir]:
-        shared = {
-            name: SharedDir(
-                selection.root,
-                accepts=selection.accepts,
-                mode_mask=MODE_MASK,
-                stamp_ns=selection.stamp_ns,
-            )
-            for name, selection in served.directories.items()
-        }
-        if served.uv_version:
-            for platform in self._platforms:
-                directory = uv_directory(served.uv_version, platform, self._env)
-                shared[local_name(platform)] = SharedDir(directory)
-        return shared
+        return session_of(
+            self._spec,
+            what_to_serve(self._spec, self._settings, self._bases),
+            self._platforms,
+            self._logins,
+            self._env,
+            (*self._local_caches.attachables(), *more),
+        )
 
     def _explained(self, error: SolveError) -> SolveError:
         platform = error.platform
@@ -412,26 +375,6 @@ def _name_platform(error: BuildkitSpecError, platform: str) -> None:
         error.message = f"{platform}: {error.message}"
 
 
-def _annotations(options: BuilderOptions, platforms: Sequence[Platform]) -> Mapping[str, str]:
-    """Return those of the image, and those of the index when there will be one."""
-    if len(platforms) > 1 or options.sbom or options.provenance:
-        return options.annotations
-    return {key: text for key, text in options.annotations.items() if not key.startswith("index:")}
-
-
-def _requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[str, str]:
-    """Return what the daemon checks the image against, and what it attests.
-
-    Source: ``exporter/verifier/opts.go``, ``frontend/attestations/parse.go``.
-    """
-    asked = {"platform": ",".join(map(str, platforms))}
-    if options.sbom:
-        asked["attest:sbom"] = f"generator={options.sbom}"
-    if options.provenance:
-        asked["attest:provenance"] = f"mode={options.provenance}"
-    return asked
-
-
 def _tell_left_out(delivery: Delivery, tell: StatusCallback) -> None:
     """Warn of devices that the image has, and its copy on this machine has not."""
     for path, devices in delivery.left_out.items():
@@ -443,15 +386,3 @@ def _tell_left_out(delivery: Delivery, tell: StatusCallback) -> None:
                 (VertexStatus(step, name, started=now, completed=now),), warnings=(warning,)
             )
         )
-
-
-def _shared_key(roots: Iterable[Path]) -> str:
-    """Return a key that is the same for every build of the same folders of this user here.
-
-    The daemon keeps the last transfer of each local source under it, and asks only for what has
-    another size or time since. So two folders must never share a key: files of the same size and
-    time are common where times are set, as in archives and checkouts of a commit's date.
-    Source: ``source/local/source.go``.
-    """
-    place = "\0".join([socket.gethostname(), str(home_directory()), *map(str, roots)])
-    return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()

@@ -116,6 +116,25 @@ class Registry:
             return descriptor.digest if set(platforms) <= set(listed) else None
         return descriptor.digest if len(set(platforms)) <= 1 else None
 
+    def common_digest(
+        self, references: Iterable[Reference], *, platforms: Sequence[Platform] = ()
+    ) -> Digest | None:
+        """Return the digest that all of *references* have; None when there is none.
+
+        Args:
+            references: At least one.
+            platforms: As for `exists`.
+
+        Raises:
+            RegistryError: It cannot be told; as for `exists`.
+        """
+        found: set[Digest | None] = set()
+        for reference in dict.fromkeys(references):
+            found.add(self.digest(reference, platforms=platforms))
+            if None in found or len(found) > 1:
+                return None
+        return next(iter(found), None)
+
     def exists_many(
         self, references: Iterable[Reference], *, platforms: Sequence[Platform] = ()
     ) -> dict[Reference, bool | RegistryError]:

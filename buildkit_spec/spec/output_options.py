@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from buildkit_spec.spec.frozen import FrozenDict
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.problems import Problems, Refusal
 from buildkit_spec.spec.scalars import Unquoted, any_text, kind_of, line, list_of
+from buildkit_spec.values import Platform
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec.options import BuilderOptions
 
 COMPRESSION_LEVELS: Mapping[str, int] = {"gzip": 9, "zstd": 22, "estargz": 9, "uncompressed": -1}
 """Kinds of layer, and their highest level. Source: ``util/compression``."""
@@ -219,3 +224,33 @@ def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else any_text(value)
+
+
+def requested(options: BuilderOptions, platforms: Sequence[Platform]) -> dict[str, str]:
+    """Return what the daemon checks an image against, and what it attests.
+
+    Args:
+        options: The spec's.
+        platforms: What is built.
+
+    Source: ``exporter/verifier/opts.go``, ``frontend/attestations/parse.go``.
+    """
+    asked = {"platform": ",".join(map(str, platforms))}
+    if options.sbom:
+        asked["attest:sbom"] = f"generator={options.sbom}"
+    if options.provenance:
+        asked["attest:provenance"] = f"mode={options.provenance}"
+    return asked
+
+
+def annotations_for(options: BuilderOptions, platforms: Sequence[Platform]) -> Mapping[str, str]:
+    """Return an image's annotations, and those of its index when there will be one.
+
+    Args:
+        options: The spec's.
+        platforms: What is built.
+    """
+    if len(platforms) > 1 or options.sbom or options.provenance:
+        return options.annotations
+    of_index = ("index:", "index-descriptor:")
+    return {key: text for key, text in options.annotations.items() if not key.startswith(of_index)}
