@@ -47,6 +47,7 @@ async def main():
 
 
 asyncio.run(main())
+os._exit(0)  # rattler's threads still run, and crash now and then when Python takes itself down
 """
 
 
