@@ -41,11 +41,10 @@ def test_pipeline_example_shares_a_base_that_is_a_spec(
     ImageBuildEngine.register("buildkit", builder)
     specs = [spec for _, spec in load_specs(EXAMPLES / "pipeline" / "pipeline.py")]
 
-    common, train, serve = (
-        pulled(outcome)
-        for outcome in ImageBuildEngine.build_many(specs)
-        if not isinstance(outcome, Exception)
-    )
+    outcomes = ImageBuildEngine.build_many(specs)
+    results = [one for one in outcomes if not isinstance(one, Exception)]
+    assert results == outcomes
+    common, train, serve = map(pulled, results)
 
     assert train.layers[: len(common.layers)] == common.layers == serve.layers[: len(common.layers)]
     assert "train    1,234,567" in train.start().stdout
