@@ -5,7 +5,6 @@ A command's module is imported when the command is called, so that ``--help`` st
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
@@ -16,8 +15,6 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 build failed, 2 wrong input, 3 no daemon."""
     # A program that is told to end, as by a CI system, cleans up as after Ctrl-C.
     signal.signal(signal.SIGTERM, _end)
-    # Looking for plugins of pydantic reads the metadata of every package installed.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(commands.main(standalone_mode=True))
 
 

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel
-
+from buildkit_spec.spec.checked import Checked
 from buildkit_spec.spec.logins import hidden_logins
 from buildkit_spec.values.secret import EnvSecret, FileSecret
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as YAML has it: of a model the fields that were given, in their order."""
-    if isinstance(value, BaseModel):
-        given = [name for name in type(value).model_fields if name in value.model_fields_set]
-        return {name: plain(getattr(value, name)) for name in given}
+    """Return *value* as YAML has it: of a spec the fields that were given, in their order."""
+    if isinstance(value, Checked):
+        value = value.given
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, (tuple, list)):

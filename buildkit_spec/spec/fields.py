@@ -3,77 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from buildkit_spec.spec import checks
+from buildkit_spec.spec.checked import Checked, checked
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
 from buildkit_spec.spec.packages import conda_package, debian_package, python_package
 from buildkit_spec.spec.scalars import line, list_of, mapping_of, path, text
 
-_Lines = Annotated[Sequence[str] | None, PlainValidator(list_of(line))]
-_Texts = Annotated[Sequence[str] | None, PlainValidator(list_of(text))]
-_PythonPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(python_package))]
-_DebianPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(debian_package))]
-_CondaPackages = Annotated[Sequence[str] | None, PlainValidator(list_of(conda_package))]
-CopyPaths = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.copy_path))]
-_IndexUrl = Annotated[str | None, PlainValidator(checks.index_url)]
-_IndexUrls = Annotated[Sequence[str] | None, PlainValidator(list_of(checks.index_url))]
-_SecretMounts = Annotated[
-    Sequence[tuple[str, str]] | None, PlainValidator(list_of(checks.secret_mount))
-]
-_Environment = Annotated[
-    Mapping[str, str] | None, PlainValidator(mapping_of(checks.variable, checks.variable_value))
-]
-_Line = Annotated[str | None, PlainValidator(line)]
-_Path = Annotated[str | None, PlainValidator(path)]
-_Version = Annotated[str | None, PlainValidator(checks.version)]
-_PythonVersion = Annotated[str | None, PlainValidator(checks.python_version)]
-_Registry = Annotated[str | None, PlainValidator(checks.registry)]
-_Platform = Annotated[str | None, PlainValidator(checks.platform)]
-_Shell = Annotated[str | None, PlainValidator(checks.shell_words)]
-_TagFormat = Annotated[str | None, PlainValidator(checks.tag_format)]
-_Mode = Annotated[CopyMode | None, PlainValidator(CopyMode.read)]
 
-
-class ImageSpecFields(BaseModel):
+class ImageSpecFields(Checked):
     """The fields of `ImageSpec`, which says what they mean; all but ``base_image`` and ``copy``."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        defer_build=True,  # only `ImageSpec` is ever made
+    name: str = checked(checks.name, default="flytekit")
+    python_version: str | None = checked(checks.python_version, default=None)
+    builder: str | None = checked(line, default=None)
+    source_root: str | None = checked(path, default=None)
+    source_copy_mode: CopyMode | None = checked(CopyMode.read, default=None)
+    env: Mapping[str, str] | None = checked(
+        mapping_of(checks.variable, checks.variable_value), default=None
     )
-
-    name: Annotated[str, PlainValidator(checks.name)] = "flytekit"
-    python_version: _PythonVersion = None
-    builder: _Line = None
-    source_root: _Path = None
-    source_copy_mode: _Mode = None
-    env: _Environment = None
-    registry: _Registry = None
-    packages: _PythonPackages = None
-    requirements: _Path = None
-    conda_packages: _CondaPackages = None
-    conda_channels: _Lines = None
-    apt_packages: _DebianPackages = None
-    cuda: _Version = None
-    cudnn: _Version = None
-    platform: _Platform = None
-    pip_index: _IndexUrl = None
-    pip_extra_index_url: _IndexUrls = None
-    pip_extra_args: _Shell = None
-    pip_secret_mounts: _SecretMounts = None
-    registry_config: _Path = None
-    entrypoint: _Texts = None
-    commands: _Texts = None
-    tag_format: _TagFormat = None
-    python_exec: _Line = None
-    runtime_packages: _PythonPackages = None
-    builder_options: Annotated[BuilderOptions, PlainValidator(BuilderOptions.read)] = (
-        BuilderOptions()
+    registry: str | None = checked(checks.registry, default=None)
+    packages: Sequence[str] | None = checked(list_of(python_package), default=None)
+    requirements: str | None = checked(path, default=None)
+    conda_packages: Sequence[str] | None = checked(list_of(conda_package), default=None)
+    conda_channels: Sequence[str] | None = checked(list_of(line), default=None)
+    apt_packages: Sequence[str] | None = checked(list_of(debian_package), default=None)
+    cuda: str | None = checked(checks.version, default=None)
+    cudnn: str | None = checked(checks.version, default=None)
+    platform: str | None = checked(checks.platform, default=None)
+    pip_index: str | None = checked(checks.index_url, default=None)
+    pip_extra_index_url: Sequence[str] | None = checked(list_of(checks.index_url), default=None)
+    pip_extra_args: str | None = checked(checks.shell_words, default=None)
+    pip_secret_mounts: Sequence[tuple[str, str]] | None = checked(
+        list_of(checks.secret_mount), default=None
     )
-    builder_config: Annotated[BuilderConfig, PlainValidator(BuilderConfig.read)] = BuilderConfig()
+    registry_config: str | None = checked(path, default=None)
+    entrypoint: Sequence[str] | None = checked(list_of(text), default=None)
+    commands: Sequence[str] | None = checked(list_of(text), default=None)
+    tag_format: str | None = checked(checks.tag_format, default=None)
+    python_exec: str | None = checked(line, default=None)
+    runtime_packages: Sequence[str] | None = checked(list_of(python_package), default=None)
+    builder_options: BuilderOptions = checked(BuilderOptions.read, default=BuilderOptions())
+    builder_config: BuilderConfig = checked(BuilderConfig.read, default=BuilderConfig())

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ConfigDict, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from typing import Any
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
+from buildkit_spec.spec.checked import checked
+from buildkit_spec.spec.checks import copy_path
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.defaults import default_base_image, default_platform, pinned_requirements
-from buildkit_spec.spec.dump import plain, shown
+from buildkit_spec.spec.dump import plain
 from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
-from buildkit_spec.spec.fields import CopyPaths, ImageSpecFields
+from buildkit_spec.spec.fields import ImageSpecFields
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.local_requirements import LocalRequirement
 from buildkit_spec.spec.origin import Origin
-from buildkit_spec.spec.problems import Refusal, known_fields, problems_of
-from buildkit_spec.spec.scalars import kind_of
+from buildkit_spec.spec.problems import Refusal
+from buildkit_spec.spec.scalars import kind_of, list_of
 from buildkit_spec.spec.selection import FileSelection
 from buildkit_spec.values import Platform
 from buildkit_spec.values.secret import SecretSource
 
 _MAX_NESTING = 16
-
-# flytekit's field hides a deprecated method of BaseModel, which nobody needs here.
-warnings.filterwarnings("ignore", 'Field name "copy" in "ImageSpec" shadows', UserWarning)
 
 
 class ImageSpec(ImageSpecFields):
@@ -84,19 +81,8 @@ class ImageSpec(ImageSpecFields):
     Source: flytekit 1.16 ``image_spec/image_spec.py``.
     """
 
-    model_config = ConfigDict(defer_build=False)
-
-    base_image: str | ImageSpec | None = None
-    copy: CopyPaths = None  # type: ignore[assignment]
-
-    _origin: Origin = PrivateAttr(default_factory=Origin)
-
-    if not TYPE_CHECKING:  # the fields give the signature
-
-        def __init__(self, **data: Any) -> None:
-            problems = self._fill(data, Origin())
-            if problems:
-                raise SpecValidationError(problems)
+    base_image: str | ImageSpec | None = checked(image_reference, default=None)
+    copy: Sequence[str] | None = checked(list_of(copy_path), default=None)
 
     # --- making
 
@@ -163,23 +149,22 @@ class ImageSpec(ImageSpecFields):
         Raises:
             SpecValidationError: A field is unknown or a value is wrong; all problems at once.
         """
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        return self.make({**given, **changes}, self._origin)
+        return self.make({**self.given, **changes}, self.origin)
 
     def force_push(self) -> ImageSpec:
         """Return the spec with the wish to build and push even when the image is there."""
-        return self._moved(replace(self._origin, is_forced=True))
+        return self._moved(replace(self.origin, is_forced=True))
 
     def locked(self) -> ImageSpec:
         """Return the spec with the wish to install what its lock says, and to resolve nothing.
 
         Without a lock that fits, building it is refused. ``buildkit-spec lock`` writes one.
         """
-        return self._moved(replace(self._origin, is_locked=True))
+        return self._moved(replace(self.origin, is_locked=True))
 
     def with_lock(self, path: Path | None) -> ImageSpec:
         """Return the spec with the file its lock stands in, there or not; None is no lock."""
-        return self._moved(replace(self._origin, lock=path))
+        return self._moved(replace(self.origin, lock=path))
 
     def with_packages(self, packages: str | Sequence[str]) -> ImageSpec:
         """Return the spec with more Python packages."""
@@ -262,7 +247,7 @@ class ImageSpec(ImageSpecFields):
     @property
     def root(self) -> Path:
         """Directory that relative paths start from, absolute."""
-        return self._origin.root
+        return self.origin.root
 
     @property
     def is_forced(self) -> bool:
@@ -271,12 +256,13 @@ class ImageSpec(ImageSpecFields):
         Raises:
             SpecError: ``FLYTE_FORCE_PUSH_IMAGE_SPEC`` says neither true nor false.
         """
-        return self._origin.is_forced or flag(FORCE_PUSH)
+        return self.origin.is_forced or flag(FORCE_PUSH)
 
     @property
     def origin(self) -> Origin:
         """Where the spec was made."""
-        return self._origin
+        found: Origin = vars(self)["origin_"]
+        return found
 
     def with_modules(self, files: tuple[Path, ...]) -> ImageSpec:
         """Return the spec, and its base specs, with the files of the modules loaded with it."""
@@ -286,7 +272,7 @@ class ImageSpec(ImageSpecFields):
             if isinstance(base, ImageSpec)
             else self
         )
-        return spec._moved(replace(self._origin, modules=files))
+        return spec._moved(replace(self.origin, modules=files))
 
     def resolve(self, path: str) -> Path:
         """Return a path of the spec as an absolute one; ``~`` is the user's home."""
@@ -356,14 +342,12 @@ class ImageSpec(ImageSpecFields):
 
         return yaml_text(plain(self))
 
-    def __repr_args__(self) -> list[tuple[str | None, Any]]:
-        return list(shown(plain(self)).items())
-
     # --- inside
 
-    @field_validator("base_image", mode="plain")
-    @classmethod
-    def _read_base(cls, value: object, info: ValidationInfo) -> str | ImageSpec:
+    def _read_field(self, name: str, value: object) -> object:
+        return self._read_base(value) if name == "base_image" else super()._read_field(name, value)
+
+    def _read_base(self, value: object) -> str | ImageSpec:
         if isinstance(value, ImageSpec):
             return value
         if isinstance(value, Mapping):
@@ -372,7 +356,7 @@ class ImageSpec(ImageSpecFields):
                 depth, inner = depth + 1, inner.get("base_image")
                 if depth > _MAX_NESTING:
                     raise Refusal(f"is nested more than {_MAX_NESTING} deep")
-            spec, problems = cls.parse(value, info.context or Origin())
+            spec, problems = self.parse(value, self.origin)
             if problems:
                 raise Refusal(problems=problems)
             return spec
@@ -380,32 +364,28 @@ class ImageSpec(ImageSpecFields):
             raise Refusal(f"is {kind_of(value)}, neither text nor a spec", "write python:3.12-slim")
         return value if value == "scratch" else image_reference(value)
 
-    def _fill(self, data: Mapping[str, object], origin: Origin) -> list[Problem]:
-        """Take the valid fields of *data* and return the problems of all others, in field order."""
-        validate = type(self).__pydantic_validator__.validate_python
-        order = list(type(self).model_fields)
-        given, unknown = known_fields(data, order)
-        problems: list[Problem] = []
-        try:
-            validate(given, self_instance=self, context=origin)
-        except ValidationError as error:
-            problems = problems_of(error)
-            wrong = {_top(problem) for problem in problems}
-            given = {name: value for name, value in given.items() if name not in wrong}
-            validate(given, self_instance=self, context=origin)
-        self._origin = origin
+    def _fill(self, data: Mapping[str, object], origin: Origin | None = None) -> list[Problem]:
+        vars(self)["origin_"] = origin or Origin()
+        problems = super()._fill(data)
         if self.source_root is not None and self.source_copy_mode is None:
-            self.__dict__["source_copy_mode"] = CopyMode.LOADED_MODULES
-        problems += broken_laws(self, {_top(problem) for problem in problems})
-        return sorted(problems, key=lambda problem: order.index(_top(problem))) + unknown
+            vars(self)["source_copy_mode"] = CopyMode.LOADED_MODULES
+        order = self.fields()
+        known = [problem for problem in problems if _top(problem) in order]
+        unknown = [problem for problem in problems if _top(problem) not in order]
+        known += broken_laws(self, {_top(problem) for problem in known})
+        return sorted(known, key=lambda problem: order.index(_top(problem))) + unknown
+
+    def _values(self) -> Iterator[object]:
+        yield from super()._values()
+        yield self.origin
 
     def _extended(self, field: str, more: str | Sequence[str]) -> ImageSpec:
         items = more if isinstance(more, (list, tuple)) else [more]
         return self.replace(**{field: (*(getattr(self, field) or ()), *items)})
 
     def _moved(self, origin: Origin) -> ImageSpec:
-        spec = self.model_copy()
-        spec._origin = origin
+        spec = copy.copy(self)
+        vars(spec)["origin_"] = origin
         return spec
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
-
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import Problem
+from buildkit_spec.spec.checked import Checked, checked
 from buildkit_spec.spec.defaults import MICROMAMBA_IMAGE, UV_VERSION
 from buildkit_spec.spec.frozen import FrozenDict
 from buildkit_spec.spec.images import image_reference
@@ -23,11 +22,10 @@ from buildkit_spec.spec.output_options import (
     scanner,
     whole_number,
 )
-from buildkit_spec.spec.problems import Refusal, key_text, known_fields, problems_of
+from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.spec.scalars import (
     any_text,
     choice,
-    kind_of,
     line,
     list_of,
     mapping_of,
@@ -152,41 +150,7 @@ def _cache_mounts(value: object) -> Mapping[str, str]:
     return FrozenDict({target: target for target in list_of(_mounted_folder)(value)})
 
 
-_M = TypeVar("_M", bound="_Model")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    if not TYPE_CHECKING:  # the fields give the signature
-
-        def __init__(self, **data: Any) -> None:
-            given, problems = known_fields(data, type(self).model_fields)
-            try:
-                super().__init__(**given)
-            except ValidationError as error:
-                problems = problems_of(error) + problems
-            if problems:
-                raise SpecValidationError(problems)
-
-    @classmethod
-    def read(cls: type[_M], value: object) -> _M:
-        """Read a mapping, or take an instance as it is.
-
-        Raises:
-            Refusal: A key is unknown or a value is wrong; all of them at once.
-        """
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise Refusal(f"is {kind_of(value)}, not a mapping", "write {key: value}")
-        try:
-            return cls(**{key_text(key): one for key, one in value.items()})
-        except SpecValidationError as error:
-            raise Refusal(problems=error.problems) from error
-
-
-class LayerOptions(_Model):
+class LayerOptions(Checked):
     """How Python packages are divided into layers: ``layers`` of the builder options.
 
     Attributes:
@@ -199,10 +163,10 @@ class LayerOptions(_Model):
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
     """
 
-    heavy_mib: Annotated[float, PlainValidator(number(0.0))] = 1.0
-    buckets: Annotated[int, PlainValidator(whole_number(1, 64))] = 16
-    max_layers: Annotated[int, PlainValidator(whole_number(1, 120))] = 100
-    is_single: Annotated[bool, PlainValidator(switch)] = False
+    heavy_mib: float = checked(number(0.0), default=1.0)
+    buckets: int = checked(whole_number(1, 64), default=16)
+    max_layers: int = checked(whole_number(1, 120), default=100)
+    is_single: bool = checked(switch, default=False)
 
 
 def _layers(value: object) -> LayerOptions:
@@ -213,7 +177,7 @@ def _layers(value: object) -> LayerOptions:
     return LayerOptions.read(value)
 
 
-class BuilderOptions(_Model):
+class BuilderOptions(Checked):
     """What else the image holds and how its steps run: ``builder_options`` of a spec.
 
     Attributes:
@@ -256,54 +220,47 @@ class BuilderOptions(_Model):
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
     """
 
-    user: Annotated[str, PlainValidator(_user)] = ""
-    workdir: Annotated[str, PlainValidator(absolute_path)] = ""
-    labels: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = FrozenDict()
-    network: Annotated[
-        Literal["", "default", "host", "none"], PlainValidator(choice("default", "host", "none"))
-    ] = ""
-    secrets: Annotated[
-        Mapping[str, SecretSource], PlainValidator(mapping_of(_secret_id, secret_source))
-    ] = FrozenDict()
-    ssh: Annotated[bool, PlainValidator(switch)] = False
-    no_cache: Annotated[bool, PlainValidator(switch)] = False
-    build_env: Annotated[
-        Mapping[str, str], PlainValidator(mapping_of(_build_variable, any_text))
-    ] = FrozenDict()
-    ca_bundle: Annotated[str, PlainValidator(path)] = ""
-    cache_mounts: Annotated[Mapping[str, str], PlainValidator(_cache_mounts)] = FrozenDict()
-    compression: Annotated[
-        Literal["gzip", "zstd", "estargz", "uncompressed"],
-        PlainValidator(choice(*COMPRESSION_LEVELS)),
-    ] = "gzip"
-    compression_level: Annotated[int | None, PlainValidator(whole_number(0, 22))] = None
-    force_compression: Annotated[bool, PlainValidator(switch)] = False
-    layers: Annotated[LayerOptions, PlainValidator(_layers)] = LayerOptions()
-    sbom: Annotated[str, PlainValidator(scanner)] = ""
-    provenance: Annotated[Literal["", "min", "max"], PlainValidator(provenance_mode)] = ""
-    annotations: Annotated[
-        Mapping[str, str], PlainValidator(mapping_of(annotation_key, any_text))
-    ] = FrozenDict()
-    cache_from: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_sources)] = ()
-    cache_to: Annotated[tuple[Mapping[str, str], ...], PlainValidator(cache_targets)] = ()
-    dependency_groups: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
-    extras: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = ()
-    install_project: Annotated[
-        Literal["none", "normal", "editable"],
-        PlainValidator(choice("none", "normal", "editable")),
-    ] = "none"
-    cuda_from: Annotated[Literal["pip", "apt"], PlainValidator(choice("pip", "apt"))] = "pip"
-    cuda_libraries: Annotated[tuple[str, ...], PlainValidator(list_of(_group))] = _CUDA_LIBRARIES
+    user: str = checked(_user, default="")
+    workdir: str = checked(absolute_path, default="")
+    labels: Mapping[str, str] = checked(mapping_of(line, any_text), default=FrozenDict())
+    network: Literal["", "default", "host", "none"] = checked(
+        choice("default", "host", "none"), default=""
+    )
+    secrets: Mapping[str, SecretSource] = checked(
+        mapping_of(_secret_id, secret_source), default=FrozenDict()
+    )
+    ssh: bool = checked(switch, default=False)
+    no_cache: bool = checked(switch, default=False)
+    build_env: Mapping[str, str] = checked(
+        mapping_of(_build_variable, any_text), default=FrozenDict()
+    )
+    ca_bundle: str = checked(path, default="")
+    cache_mounts: Mapping[str, str] = checked(_cache_mounts, default=FrozenDict())
+    compression: Literal["gzip", "zstd", "estargz", "uncompressed"] = checked(
+        choice(*COMPRESSION_LEVELS), default="gzip"
+    )
+    compression_level: int | None = checked(whole_number(0, 22), default=None)
+    force_compression: bool = checked(switch, default=False)
+    layers: LayerOptions = checked(_layers, default=LayerOptions())
+    sbom: str = checked(scanner, default="")
+    provenance: Literal["", "min", "max"] = checked(provenance_mode, default="")
+    annotations: Mapping[str, str] = checked(
+        mapping_of(annotation_key, any_text), default=FrozenDict()
+    )
+    cache_from: tuple[Mapping[str, str], ...] = checked(cache_sources, default=())
+    cache_to: tuple[Mapping[str, str], ...] = checked(cache_targets, default=())
+    dependency_groups: tuple[str, ...] = checked(list_of(_group), default=())
+    extras: tuple[str, ...] = checked(list_of(_group), default=())
+    install_project: Literal["none", "normal", "editable"] = checked(
+        choice("none", "normal", "editable"), default="none"
+    )
+    cuda_from: Literal["pip", "apt"] = checked(choice("pip", "apt"), default="pip")
+    cuda_libraries: tuple[str, ...] = checked(list_of(_group), default=_CUDA_LIBRARIES)
 
-    def model_post_init(self, _context: Any) -> None:
-        """Look at what binds several fields; what is switched off counts as not given.
-
-        Raises:
-            Refusal: The compression has no such level.
-        """
+    def _settle(self) -> None:
         for name in ("sbom", "provenance"):
             if not getattr(self, name):
-                self.model_fields_set.discard(name)
+                self._forget(name)  # switched off is not given
         level, most = self.compression_level, COMPRESSION_LEVELS[self.compression]
         if level is not None and level > most:
             message = f"{self.compression} has no level {level}"
@@ -324,7 +281,7 @@ class BuilderOptions(_Model):
         return attrs
 
 
-class BuilderConfig(_Model):
+class BuilderConfig(Checked):
     """Where the builder's own tools come from: ``builder_config`` of a spec.
 
     Attributes:
@@ -340,16 +297,15 @@ class BuilderConfig(_Model):
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
     """
 
-    uv: Annotated[
-        Literal["wheel", "image", "base"], PlainValidator(choice("wheel", "image", "base"))
-    ] = "wheel"
-    uv_image: Annotated[str, PlainValidator(image_reference)] = ""
-    uv_version: Annotated[str, PlainValidator(_version)] = UV_VERSION
-    micromamba_image: Annotated[str, PlainValidator(image_reference)] = MICROMAMBA_IMAGE
-    python_mirror: Annotated[str, PlainValidator(_url)] = ""
-    python_downloads: Annotated[str, PlainValidator(_url)] = ""
+    uv: Literal["wheel", "image", "base"] = checked(
+        choice("wheel", "image", "base"), default="wheel"
+    )
+    uv_image: str = checked(image_reference, default="")
+    uv_version: str = checked(_version, default=UV_VERSION)
+    micromamba_image: str = checked(image_reference, default=MICROMAMBA_IMAGE)
+    python_mirror: str = checked(_url, default="")
+    python_downloads: str = checked(_url, default="")
 
-    def model_post_init(self, _context: Any) -> None:
-        """Take the image as soon as one is named."""
-        if self.uv_image and "uv" not in self.model_fields_set:
-            self.__dict__["uv"] = "image"
+    def _settle(self) -> None:
+        if self.uv_image and "uv" not in self.given:
+            vars(self)["uv"] = "image"

@@ -33,7 +33,7 @@ def apply_overrides(spec: ImageSpec, overrides: Iterable[str]) -> ImageSpec:
     overrides = list(overrides)
     if not overrides:
         return spec
-    data: dict[str, Any] = {name: getattr(spec, name) for name in spec.model_fields_set}
+    data = spec.given
     for override in overrides:
         key, is_added, value = _split(override)
         _apply(data, _path(key), value, override if is_added else "")

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import Problem
 from buildkit_spec.spec.logins import hidden_logins
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 UNKNOWN_FIELD = "unknown field"
 """How the message about a field that does not exist begins."""
@@ -127,17 +124,3 @@ def unknown_field(name: object, known: Collection[str]) -> Problem:
     meant = next((one for one in candidates if one.partition(":")[0] in known), "")
     remedy = f"did you mean {meant}?" if meant else f"one of: {', '.join(sorted(known))}"
     return Problem(text, UNKNOWN_FIELD, remedy)
-
-
-def problems_of(error: ValidationError) -> list[Problem]:
-    """Translate pydantic's findings about one model."""
-    found: list[Problem] = []
-    for detail in error.errors(include_url=False, include_input=False):
-        field = str(detail["loc"][0]) if detail["loc"] else ""
-        cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, (Refusal, SpecValidationError)):
-            found += moved(cause.problems, field)
-        else:
-            message = str(detail["msg"])
-            found.append(Problem(field, message[:1].lower() + message[1:]))
-    return found
