@@ -156,7 +156,7 @@ def test_misspelt_keys_and_values_are_found() -> None:
 
 
 def test_compose_mounts_what_the_daemon_reads() -> None:
-    """Configuration and certificates are where buildkitd looks; its port is open on loopback only."""
+    """Configuration and certificates are where buildkitd looks; ports are of loopback only."""
     services = documents(COMPOSE)[0]["services"]
     mounts = {
         mount["target"]: mount["source"]
