@@ -1,4 +1,4 @@
-"""A TCP port that leads to a unix socket, and can be cut."""
+"""A TCP port that leads to a unix socket or another port, and can be cut."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import threading
 
 
 class Forwarder:
-    """Forwards connections to a free loopback port to a unix socket; a context manager."""
+    """Forwards connections to a unix socket, or to host and port; a context manager.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    They come to a free loopback port, unless there is a listener already.
+    """
+
+    def __init__(
+        self, target: str | tuple[str, int], listener: socket.socket | None = None
+    ) -> None:
+        self._target = target
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -45,8 +50,9 @@ class Forwarder:
                 thread.start()
 
     def _serve(self, near: socket.socket) -> None:
-        with near, socket.socket(socket.AF_UNIX) as far:
-            far.connect(self._path)
+        family = socket.AF_UNIX if isinstance(self._target, str) else socket.AF_INET
+        with near, socket.socket(family) as far:
+            far.connect(self._target)
             self._open |= {near, far}
             back = threading.Thread(target=_pump, args=(far, near))
             back.start()

@@ -108,10 +108,12 @@ def running_registry(
     tls: Certificate | None = None,
     clients: Path | None = None,
     pushing: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[RunningRegistry]:
     """Start docker-registry on a free loopback port, with its files below `home`.
 
-    Over TLS it may ask for client certificates of an authority, `clients`.
+    Over TLS it may ask for client certificates of an authority, `clients`. Its environment may say
+    what else its configuration would.
     """
     home.mkdir(parents=True, exist_ok=True)
     host = f"127.0.0.1:{free_port()}"
@@ -134,7 +136,11 @@ def running_registry(
             [registry_binary(), "serve", str(home / "config.yml")],
             stdout=out,
             stderr=out,
-            env={"PATH": os.environ["PATH"], "OTEL_TRACES_EXPORTER": "none"},
+            env={
+                "PATH": os.environ["PATH"],
+                "OTEL_TRACES_EXPORTER": "none",
+                **(environment or {}),
+            },
         )
     try:
         _wait_for(host, process, log)

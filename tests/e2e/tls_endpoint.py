@@ -22,15 +22,19 @@ class TlsEndpoint:
     """Serves an Engine's BuildKit to clients with certificates.
 
     Attributes:
-        port: Of 127.0.0.1.
+        port: Of 127.0.0.1, unless there is a listener already.
         clients: The common names of those that were let in, each once for a connection.
         refused: How many were not.
+        heard: What clients sent, without TLS.
     """
 
-    def __init__(self, certificates: Path, engine: Address) -> None:
+    def __init__(
+        self, certificates: Path, engine: Address, listener: socket.socket | None = None
+    ) -> None:
         self._engine = engine
         self.clients: list[str] = []
         self.refused = 0
+        self.heard = bytearray()
         self._context = ssl.create_default_context(
             ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem"
         )
@@ -38,7 +42,7 @@ class TlsEndpoint:
         self._context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
         self._context.set_alpn_protocols(["h2"])
         self._context.sslsocket_class = TlsStream
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -82,15 +86,17 @@ class TlsEndpoint:
             self._open |= {near, far}
             back = threading.Thread(target=_pump, args=(far, near))
             back.start()
-            _pump(near, far)
+            _pump(near, far, self.heard)
             back.join()
             self._open -= {near, far}
 
 
 @contextlib.contextmanager
-def tls_endpoint(certificates: Path, engine: Address) -> Iterator[TlsEndpoint]:
+def tls_endpoint(
+    certificates: Path, engine: Address, listener: socket.socket | None = None
+) -> Iterator[TlsEndpoint]:
     """Serve until the block is left."""
-    endpoint = TlsEndpoint(certificates, engine)
+    endpoint = TlsEndpoint(certificates, engine, listener)
     try:
         yield endpoint
     finally:
@@ -103,9 +109,11 @@ def _common_name(stream: ssl.SSLSocket) -> str:
     return next(str(value) for part in subject for key, value in part if key == "commonName")
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, heard: bytearray | None = None) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
+            if heard is not None:
+                heard += data
             sink.sendall(data)
     for one in (source, sink):
         with contextlib.suppress(OSError):
