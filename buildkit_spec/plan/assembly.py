@@ -6,6 +6,16 @@ from collections.abc import Callable
 
 from buildkit_spec import llb
 
+_NOTHING = llb.rm("/dev/buildkit-spec/nothing", allow_not_found=True)
+"""Leaves everything as it is, in a layer of its own that no image has.
+
+A difference to its own parent is, for BuildKit, the layer of that parent's child, with the chain of
+layers below it. An image of just these layers, used as a base on the same daemon, would then be
+taken for the difference, which has nothing of what is below. With a parent that is in no image the
+chain is no image's either. Source: ``cache/blobs.go`` (``computeChainMetadata``, "re-using upper
+blob"), ``cache/manager.go`` (``GetByBlob``); seen with BuildKit 0.22 to 0.25.
+"""
+
 Step = Callable[[llb.State], llb.State]
 """Takes a file system to one that has something more."""
 
@@ -38,6 +48,7 @@ class Assembly:
         if not self._can_merge:
             self._state = step(self._state)
             return self._state
+        root = root.file(_NOTHING, name=f"{self._name} begin a layer")
         result = step(root)
         self._branches.append((root, result))
         return result
@@ -45,9 +56,7 @@ class Assembly:
     def join(self) -> llb.State:
         """Return the file system with all branches so far."""
         branches, self._branches = self._branches, []
-        if len(branches) == 1 and branches[0][0].output == self._state.output:
-            self._state = branches[0][1]  # nothing stands beside it
-        elif branches:
+        if branches:
             name = f"{self._name} take a layer"
             layers = [llb.diff(root, result, name=name) for root, result in branches]
             self._state = llb.merge([self._state, *layers], name=f"{self._name} join the layers")

@@ -20,6 +20,7 @@ from trees import entries_of, layers_of, tree_of
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
 from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.llb import State
+from buildkit_spec.parallel import in_parallel
 
 ALL_HEAVY = {"layers": {"heavy_mib": 0.01}}
 SIX_1_17 = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274"
@@ -320,3 +321,23 @@ def test_source_distribution_of_the_index_is_built(
 
     assert names >= {"docopt.py", "six.py"}
     assert not names & {"setuptools", "wheel"}
+
+
+def test_image_is_a_base_where_its_layers_are_known_already(
+    builder: BuildkitBuilder, spec: MakeSpec
+) -> None:
+    """A daemon must not take the image of a base and one layer for that layer alone.
+
+    It would in half of all cases: hence several.
+    """
+
+    def build_on_its_image(package: str) -> BuildResult:
+        name = package.partition("==")[0]
+        builder.build(spec(name=f"{name}-beside", packages=[package], apt_packages=["tree"]))
+        alone = builder.build(spec(name=f"{name}-alone", packages=[package]))
+        return builder.build(
+            spec(name=f"{name}-on", base_image=str(alone.reference), commands=["test -x /bin/sh"])
+        )
+
+    packages = ["toml==0.9.6", "tabulate==0.8.7", "humanize==4.7.0", "six==1.13.0"]
+    assert all(result.was_built for result in in_parallel(build_on_its_image, packages))

@@ -6,7 +6,11 @@ from buildkit_spec import llb
 from buildkit_spec.plan.assembly import Assembly, Step
 
 BASE = llb.image("base.test/image:1", name="base")
-_SHORT = {"[internal] take a layer": "diff", "[internal] join the layers": "merge"}
+_SHORT = {
+    "[internal] begin a layer": "new",
+    "[internal] take a layer": "diff",
+    "[internal] join the layers": "merge",
+}
 
 
 def running(name: str) -> Step:
@@ -30,8 +34,8 @@ def test_branches_are_merged_as_differences_from_their_roots() -> None:
     assembly.branch(apt, running("copy"))
 
     assert told(assembly.join()) == (
-        "merge(base, diff(base, apt(base)), diff(base, group(base)), "
-        "diff(apt(base), copy(apt(base))))"
+        "merge(base, diff(new(base), apt(new(base))), diff(new(base), group(new(base))), "
+        "diff(new(apt(new(base))), copy(new(apt(new(base))))))"
     )
 
 
@@ -47,12 +51,12 @@ def test_branches_become_a_chain_where_nothing_can_be_merged() -> None:
     assert told(assembly.join()) == told(state)
 
 
-def test_single_branch_needs_no_merge() -> None:
-    """What nothing stands beside is the result as it is."""
+def test_single_branch_is_merged_too() -> None:
+    """It has the same steps as beside others: one more branch runs none of them again."""
     assembly = Assembly(BASE, can_merge=True)
     assembly.branch(BASE, running("apt"))
 
-    assert told(assembly.join()) == "apt(base)"
+    assert told(assembly.join()) == "merge(base, diff(new(base), apt(new(base))))"
 
 
 def test_single_branch_of_something_else_is_merged() -> None:
@@ -61,7 +65,7 @@ def test_single_branch_of_something_else_is_merged() -> None:
     assembly.grow(running("apt"))
     assembly.branch(BASE, running("group"))
 
-    assert told(assembly.join()) == "merge(apt(base), diff(base, group(base)))"
+    assert told(assembly.join()) == "merge(apt(base), diff(new(base), group(new(base))))"
 
 
 def test_step_that_needs_everything_is_built_on_the_merge() -> None:
@@ -69,13 +73,14 @@ def test_step_that_needs_everything_is_built_on_the_merge() -> None:
     assembly = Assembly(BASE, can_merge=True)
     assembly.branch(BASE, running("a"))
     assembly.branch(BASE, running("b"))
-    merged = "merge(base, diff(base, a(base)), diff(base, b(base)))"
+    merged = "merge(base, diff(new(base), a(new(base))), diff(new(base), b(new(base))))"
 
     grown = assembly.grow(running("command"))
     assert told(grown) == told(assembly.join()) == f"command({merged})"
 
     assembly.branch(grown, running("more"))
-    assert told(assembly.join()) == f"more(command({merged}))"
+    root = f"new(command({merged}))"
+    assert told(assembly.join()) == f"merge(command({merged}), diff({root}, more({root})))"
 
 
 def test_assembly_of_nothing_is_the_base() -> None:
