@@ -95,6 +95,10 @@ def _secret_id(value: object) -> str:
     return name
 
 
+def _secret_place(value: object) -> str:
+    return absolute_path(value) if line(value).startswith("/") else _variable(value)
+
+
 def _user(value: object) -> str:
     name = line(value)
     if not _USER.match(name):
@@ -220,11 +224,19 @@ class BuilderOptions(_Model):
         user: User the image runs as, name or number, with ``:group`` or not; made when the base
             has none of that name; owns the copied files. By default the base image's.
         workdir: Working directory of the image, absolute; by default ``/root``.
+        plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id, and
+            the base image's working directory where none is given.
         labels: Labels of the image, by key.
         network: Network of the build steps: ``default`` (a network of the build's own), ``host``
             or ``none``. By default what the builder is set to.
         secrets: What ``commands`` find at ``/run/secrets/<id>``, by id, while they run:
             ``file:path`` or ``env:NAME``. Not part of the image or of its tag.
+        step_secrets: What all build steps find while they run, likewise: a variable by its name, a
+            file by its absolute path.
+        run_in: Folder that ``commands`` run in, absolute; by default ``/``.
+        copy_to: Where ``copy`` and the source files go, absolute; by default ``/root``. When
+            ``copy`` is one file, it is that file's path, or its folder when that is there or a
+            ``/`` ends it, as for ``COPY`` of a Dockerfile.
         ssh: Whether ``commands`` may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
         build_env: Environment of all build steps; not of the image. It goes before what the base
@@ -258,6 +270,7 @@ class BuilderOptions(_Model):
 
     user: Annotated[str, PlainValidator(_user)] = ""
     workdir: Annotated[str, PlainValidator(absolute_path)] = ""
+    plain: Annotated[bool, PlainValidator(switch)] = False
     labels: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = FrozenDict()
     network: Annotated[
         Literal["", "default", "host", "none"], PlainValidator(choice("default", "host", "none"))
@@ -265,6 +278,11 @@ class BuilderOptions(_Model):
     secrets: Annotated[
         Mapping[str, SecretSource], PlainValidator(mapping_of(_secret_id, secret_source))
     ] = FrozenDict()
+    step_secrets: Annotated[
+        Mapping[str, SecretSource], PlainValidator(mapping_of(_secret_place, secret_source))
+    ] = FrozenDict()
+    run_in: Annotated[str, PlainValidator(absolute_path)] = ""
+    copy_to: Annotated[str, PlainValidator(absolute_path)] = ""
     ssh: Annotated[bool, PlainValidator(switch)] = False
     no_cache: Annotated[bool, PlainValidator(switch)] = False
     build_env: Annotated[
