@@ -256,7 +256,12 @@ class _LayingOut:
         spec, options = context.spec, context.spec.builder_options
         # Sorted: the tag does not tell one order from another, so the image must not either.
         given = dict(sorted((spec.env or {}).items()))
-        env = given if options.plain else {"PYTHONPATH": WORKDIR, **given, IMAGE_ID: spec.id}
+        id = options.image_id or ("" if options.plain else spec.id)
+        env = {
+            **({} if options.plain else {"PYTHONPATH": WORKDIR}),
+            **given,
+            **({IMAGE_ID: id} if id else {}),
+        }
         config = cuda.config(context, context.config).with_env(env)
         if spec.entrypoint is not None:
             config = config.with_entrypoint(spec.entrypoint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +45,7 @@ def copied(source: Path, place: str, patterns: Sequence[str]) -> Files | None:
         place: Absolute destination; a folder when it ends with ``/``.
         patterns: Patterns of a ``.dockerignore``.
     """
-    whole = Path(os.path.abspath(source))
+    whole = Path.cwd() / source
     if whole.is_file():
         real = whole.resolve()  # what a link points to is copied, under the link's name
         destination = place + whole.name if place.endswith("/") else place

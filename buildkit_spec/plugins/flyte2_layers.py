@@ -22,7 +22,6 @@ from buildkit_spec.plugins import flyte2_files, flyte2_python
 from buildkit_spec.plugins.flyte2_secrets import step_secrets
 from buildkit_spec.plugins.flyte2_stages import Rank, Stages
 from buildkit_spec.spec.defaults import UV_VERSION
-from buildkit_spec.spec.environment import IMAGE_ID
 
 if TYPE_CHECKING:
     from flyte import Image
@@ -124,7 +123,8 @@ class _Reading:
         if self._is_flytes_user:
             self._workdir = _HOME
         return self._stages.finish(
-            env={**self._env, IMAGE_ID: str(self._image.uri)},
+            env=self._env,
+            image_id=self._image.uri,
             workdir=self._workdir,
             labels=self._labels,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.plugins.flyte2_projects import poetry_wish, uv_wish
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,7 +49,7 @@ def packages(layer: PipPackages | UVScript, names: Sequence[str] | None = None) 
 
 def requirements(layer: Requirements) -> _Fields:
     """Return the fields of a requirements file."""
-    return {"requirements": os.path.abspath(layer.file), **_pip(layer)}
+    return {"requirements": _absolute(layer.file), **_pip(layer)}
 
 
 def wheel(layer: PythonWheels) -> _Fields:
@@ -71,7 +70,7 @@ def wheel(layer: PythonWheels) -> _Fields:
         many = "several wheels" if chosen else "no wheel"
         message = f"{layer.wheel_dir} has {many} of {layer.package_name}"
         raise SpecValidationError([Problem("wheel_dir", message, "leave one there")])
-    return {"packages": [os.path.abspath(chosen[0][2])], **_pip(layer)}
+    return {"packages": [_absolute(chosen[0][2])], **_pip(layer)}
 
 
 def uv_project(layer: UVProject) -> _Fields:
@@ -82,49 +81,11 @@ def uv_project(layer: UVProject) -> _Fields:
     """
     file = layer.uvlock or layer.pyproject
     _stand_together(layer.pyproject, file, "uv.lock" if layer.uvlock else "pyproject.toml")
-    document = _toml(layer.pyproject)
-    default = document.get("tool", {}).get("uv", {}).get("default-groups", ["dev"])
-    known = [*document.get("dependency-groups", {})]
-    if document.get("tool", {}).get("uv", {}).get("dev-dependencies") and "dev" not in known:
-        known.append("dev")
-    groups = set(known if default == "all" else (one for one in default if one in known))
-    extras: set[str] = set()
-    rest: list[str] = []
-    project = "normal" if layer.project_install_mode == "install_project" else "none"
-    words = shlex.split(layer.extra_args or "")
-    while words:
-        flag, _, value = words.pop(0).partition("=")
-        if flag in {"--extra", "--group", "--no-group", "--only-group"}:
-            value = value or (words.pop(0) if words else "")
-        if flag == "--extra":
-            extras.add(value)
-        elif flag == "--all-extras":
-            extras.update(document.get("project", {}).get("optional-dependencies", {}))
-        elif flag == "--group":
-            groups.add(value)
-        elif flag == "--all-groups":
-            groups.update(known)
-        elif flag == "--no-group":
-            groups.discard(value)
-        elif flag == "--dev":
-            groups.add("dev")
-        elif flag == "--no-dev":
-            groups.discard("dev")
-        elif flag == "--no-default-groups":
-            groups.clear()
-        elif flag == "--no-install-project":
-            project = "none"
-        elif flag not in {"--frozen", "--locked", "--inexact", "--no-editable", "--active"}:
-            rest.append(f"{flag}={value}" if value else flag)
-    options = {
-        "dependency_groups": sorted(groups),
-        "extras": sorted(extras),
-        "install_project": project,
-    }
+    wish = uv_wish(_toml(layer.pyproject), layer.extra_args or "")
     return {
-        "requirements": os.path.abspath(file),
-        "builder_options": options,
-        **_pip(layer, shlex.join(rest)),
+        "requirements": _absolute(file),
+        "builder_options": wish.options(layer.project_install_mode == "install_project"),
+        **_pip(layer, shlex.join(wish.rest)),
     }
 
 
@@ -153,44 +114,14 @@ def poetry_project(layer: PoetryProject) -> _Fields:
         SpecValidationError: As for `uv_project`.
     """
     _stand_together(layer.pyproject, layer.poetry_lock, "poetry.lock")
-    document = _toml(layer.pyproject)
-    poetry = document.get("tool", {}).get("poetry", {})
-    declared = poetry.get("group", {})
-    groups = {name for name, group in declared.items() if not group.get("optional")}
-    groups.update(one for one in document.get("dependency-groups", {}) if one not in declared)
-    if poetry.get("dev-dependencies"):
-        groups.add("dev")
-    extras: set[str] = set()
-    project = "normal" if layer.project_install_mode == "install_project" else "none"
-    words = shlex.split(layer.extra_args or "")
-    while words:
-        flag, _, value = words.pop(0).partition("=")
-        if flag in {"--with", "--without", "--only", "--extras", "-E"}:
-            value = value or (words.pop(0) if words else "")
-        named = set(re.split(r"[\s,]+", value.strip())) - {""}
-        if flag == "--with":
-            groups |= named
-        elif flag == "--without":
-            groups -= named
-        elif flag == "--only" and named == {"main"}:
-            groups.clear()
-        elif flag in {"--extras", "-E"}:
-            extras |= named
-        elif flag == "--all-extras":
-            extras.update(poetry.get("extras", {}))
-            extras.update(document.get("project", {}).get("optional-dependencies", {}))
-        elif flag == "--all-groups":
-            groups.update(declared)
-        elif flag == "--no-root":
-            project = "none"
-        elif flag not in {"--no-interaction", "-n", "--quiet", "-q", "--no-ansi", "--compile"}:
-            raise _no_field(f"{flag}={value}" if value else flag, "poetry install")
-    options = {
-        "dependency_groups": sorted(groups),
-        "extras": sorted(extras),
-        "install_project": project,
+    wish = poetry_wish(_toml(layer.pyproject), layer.extra_args or "")
+    if wish.rest:
+        message = f"{wish.rest[0]} of poetry install has no counterpart here"
+        raise SpecValidationError([Problem("extra_args", message, "leave it out")])
+    return {
+        "requirements": _absolute(layer.poetry_lock),
+        "builder_options": wish.options(layer.project_install_mode == "install_project"),
     }
-    return {"requirements": os.path.abspath(layer.poetry_lock), "builder_options": options}
 
 
 def _pip(layer: PipOption, arguments: str | None = None) -> _Fields:
@@ -218,9 +149,8 @@ def _stand_together(pyproject: Path, file: Path, name: str) -> None:
         raise SpecValidationError([Problem("pyproject", message, "put the lock beside it")])
 
 
-def _no_field(argument: str, tool: str) -> SpecValidationError:
-    message = f"{argument} of {tool} has no counterpart here"
-    return SpecValidationError([Problem("extra_args", message, "leave it out")])
+def _absolute(file: Path) -> str:
+    return str(Path.cwd() / file)
 
 
 def _toml(file: Path) -> dict[str, Any]:

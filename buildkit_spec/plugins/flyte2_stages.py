@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.spec.origin import Origin
 from buildkit_spec.values.secret import SecretSource
 
@@ -78,15 +79,11 @@ class Stages:
             return True
         if any(self._options.get(name, value) != value for name, value in options.items()):
             return False
-        if rank in {Rank.APT, Rank.PYTHON}:
-            return max(self._ranks) <= Rank.PYTHON and (
-                rank not in self._ranks if rank is Rank.PYTHON else not self._brings_python()
-            )
-        return max(self._ranks) <= rank and Rank.FILES not in self._ranks
-
-    def _brings_python(self) -> bool:
-        # The interpreter a stage's packages are for must not come from beside them.
-        return False
+        highest = max(self._ranks)
+        if rank is Rank.COMMANDS:
+            return highest <= Rank.COMMANDS
+        # One resolution is not two; files go below the commands of their spec, not upon them.
+        return highest <= Rank.PYTHON and (rank is not Rank.PYTHON or rank not in self._ranks)
 
     def set_env(self, env: Mapping[str, str]) -> None:
         """Let later steps see the variables."""
@@ -101,26 +98,24 @@ class Stages:
     def close(self) -> None:
         """End the last spec: what comes is built on it."""
         if self._ranks:
-            self._base = self._made({})
+            self._base = self._made()
             self._clear()
 
     def finish(
-        self, *, env: Mapping[str, str], workdir: str, labels: Mapping[str, str]
+        self, *, env: Mapping[str, str], image_id: str, workdir: str, labels: Mapping[str, str]
     ) -> ImageSpec:
         """Return the outermost spec, with the image's config."""
         self.close()
-        user = self._user
-        self._options = {**user, "workdir": workdir, "labels": dict(labels)}
-        self._fields = {"env": dict(env)}
-        return self._made({})
+        self._options = {"image_id": image_id, "workdir": workdir, "labels": dict(labels)}
+        self._fields = {"env": {name: env[name] for name in env if name != IMAGE_ID}}
+        return self._made()
 
-    def _made(self, more: Mapping[str, Any]) -> ImageSpec:
+    def _made(self) -> ImageSpec:
         options = {"plain": True, "build_env": dict(self._env), **self._user, **self._options}
         self._user = {}
         fields = {
             **self._common,
             **self._fields,
-            **more,
             "base_image": self._base,
             "builder_options": options,
         }

@@ -224,8 +224,9 @@ class BuilderOptions(_Model):
         user: User the image runs as, name or number, with ``:group`` or not; made when the base
             has none of that name; owns the copied files. By default the base image's.
         workdir: Working directory of the image, absolute; by default ``/root``.
-        plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id, and
-            the base image's working directory where none is given.
+        plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id but
+            `image_id`, and the base image's working directory where none is given.
+        image_id: What ``_F_IMG_ID`` says inside the image, in place of the spec's own id.
         labels: Labels of the image, by key.
         network: Network of the build steps: ``default`` (a network of the build's own), ``host``
             or ``none``. By default what the builder is set to.
@@ -271,6 +272,7 @@ class BuilderOptions(_Model):
     user: Annotated[str, PlainValidator(_user)] = ""
     workdir: Annotated[str, PlainValidator(absolute_path)] = ""
     plain: Annotated[bool, PlainValidator(switch)] = False
+    image_id: Annotated[str, PlainValidator(line)] = ""
     labels: Annotated[Mapping[str, str], PlainValidator(mapping_of(line, any_text))] = FrozenDict()
     network: Annotated[
         Literal["", "default", "host", "none"], PlainValidator(choice("default", "host", "none"))
