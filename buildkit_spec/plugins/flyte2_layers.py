@@ -22,6 +22,7 @@ from buildkit_spec.plugins import flyte2_files, flyte2_python
 from buildkit_spec.plugins.flyte2_secrets import step_secrets
 from buildkit_spec.plugins.flyte2_stages import Rank, Stages
 from buildkit_spec.spec.defaults import UV_VERSION
+from buildkit_spec.spec.environment import IMAGE_ID
 
 if TYPE_CHECKING:
     from flyte import Image
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from buildkit_spec.spec import ImageSpec
 
 _HOME = "/home/flyte"
+_MADE_BY_FLYTE = {IMAGE_ID, "UV_PYTHON", "VIRTUALENV"}
+"""What is set in images that a builder of Flyte 2 made, its released ones among them."""
+
 _VARIABLE = re.compile(r"\\(?P<plain>\$)|\$(?:\{(?P<braced>\w+)\}|(?P<name>[A-Za-z_]\w*))")
 _SEVERAL_WORDS = re.compile(r"\s*LABEL\s+(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -98,6 +102,8 @@ class _Reading:
     def _begin(self) -> None:
         """Bring ``uv`` and the virtual environment, as every image of Flyte's has them."""
         env = self._env
+        if env.keys() >= _MADE_BY_FLYTE:
+            return
         env.setdefault("VIRTUALENV", "/opt/venv")
         env.setdefault("UV_PYTHON", f"{env['VIRTUALENV']}/bin/python")
         path = env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
