@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -226,32 +227,66 @@ def test_ten_images_of_one_program_are_built_at_once(run: Run) -> None:
     assert max(begins.values()) < first_export
 
 
-def test_failing_command_is_one_error_with_its_last_lines(run: Run) -> None:
-    """The log's tail and the layer's command, in Flyte's own kind of error."""
+@pytest.fixture(scope="module", name="told")
+def _told(run: Run, example: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """What several calls of one program say, each by its name."""
     done = run(
         program="""
+        import contextlib, io, json
+        from flyte._internal.imagebuild.image_builder import ImageBuildEngine
         from flyte.errors import ImageBuildError
-        try:
-            flyte.build(base.with_commands(["echo about to fail; exit 7"]))
-        except ImageBuildError as error:
-            print(error)
-            raise SystemExit(3)
-        """,
-        is_good=False,
+
+        def said(work):
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                try:
+                    print(work())
+                except ImageBuildError as error:
+                    print("ImageBuildError:", error)
+            return out.getvalue()
+
+        dry = base.with_apt_packages("jq").with_commands(["true"])
+        there = base.with_pip_packages("six", "tabulate").clone(name="train")
+        away = base.clone(registry="127.0.0.1:1/x").with_commands(["true"])
+        failing = base.with_commands(["echo about to fail; exit 7"])
+        print(json.dumps({
+            "dry": said(lambda: flyte.build(dry, dry_run=True).uri),
+            "dry_exists": said(lambda: asyncio.run(ImageBuildEngine.image_exists(dry))),
+            "force": said(lambda: flyte.build(there, force=True).uri),
+            "away": said(lambda: flyte.build(away)),
+            "failing": said(lambda: flyte.build(failing)),
+        }))
+        """
     )
-    assert done.returncode == 3
-    assert "about to fail" in done.stdout
-    assert "exit code: 7" in done.stdout
+    answers: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return {**answers, "progress": done.stderr}
 
 
-def test_registry_that_does_not_answer_is_an_error_not_an_image(run: Run) -> None:
+def test_failing_command_is_one_error_with_its_last_lines(told: dict[str, str]) -> None:
+    """The log's tail and the layer's command, in Flyte's own kind of error."""
+    assert told["failing"].startswith("ImageBuildError:")
+    assert "about to fail" in told["failing"]
+    assert "exit code: 7" in told["failing"]
+
+
+def test_registry_that_does_not_answer_is_an_error_not_an_image(told: dict[str, str]) -> None:
     """Flyte takes an image for there when no checker can tell; the build says what is wrong."""
-    done = run(
-        program="flyte.build(base.clone(registry='127.0.0.1:1/x').with_commands(['true']))",
-        is_good=False,
-    )
-    assert "ImageBuildError: 127.0.0.1:1/x/image" in done.stdout
-    assert "refused the connection" in done.stdout
+    assert told["away"].startswith("ImageBuildError: 127.0.0.1:1/x/image")
+    assert "refused the connection" in told["away"]
+
+
+def test_dry_run_shows_the_specs_and_builds_nothing(told: dict[str, str]) -> None:
+    """One below another, the outermost last."""
+    assert "apt_packages" in told["dry"]
+    assert "step 3" in told["dry"]
+    assert told["dry_exists"] == "None\n"
+
+
+def test_force_builds_what_is_there_already(
+    told: dict[str, str], example: subprocess.CompletedProcess[str]
+) -> None:
+    """All of its steps are cached, and the digest is the same."""
+    assert "train:" in told["progress"]
+    assert uris(told["force"])["train"] == uris(example.stdout)["train"]
 
 
 def test_private_registry_is_logged_in_to(run: Run, tmp_path: Path) -> None:
@@ -269,29 +304,3 @@ def test_private_registry_is_logged_in_to(run: Run, tmp_path: Path) -> None:
             assert expected in done.stdout + done.stderr
             assert uris(done.stdout)["image"].startswith(account)
     assert "docker login" in refused.stdout
-
-
-def test_dry_run_shows_the_specs_and_builds_nothing(run: Run) -> None:
-    """One below another, the outermost last."""
-    program = """
-    image = base.with_apt_packages("jq").with_commands(["true"])
-    print(flyte.build(image, dry_run=True).uri)
-    print(asyncio.run(flyte._internal.imagebuild.image_builder.ImageBuildEngine.image_exists(image)))
-    """
-    done = run(program=program)
-    assert "apt_packages" in done.stdout
-    assert "step 3" in done.stdout
-    assert done.stdout.endswith("\nNone\n")
-
-
-def test_force_builds_what_is_there_already(
-    run: Run, example: subprocess.CompletedProcess[str]
-) -> None:
-    """All of its steps are cached, and the digest is the same."""
-    program = """
-    image = base.with_pip_packages("six", "tabulate").clone(name="train")
-    print(flyte.build(image, force=True).uri)
-    """
-    done = run(program=program)
-    assert "exporting to image" in done.stderr
-    assert uris(done.stdout)["train"] == uris(example.stdout)["train"]
