@@ -17,7 +17,7 @@ from flyte._build import ImageBuild
 from flyte.errors import ImageBuildError
 
 from buildkit_spec.builder import BuildkitBuilder
-from buildkit_spec.errors import BuildkitSpecError, RegistryError
+from buildkit_spec.errors import BuildkitSpecError
 from buildkit_spec.plugins.flyte2_threads import in_thread
 from buildkit_spec.values import ImageOutput, Platform, Reference
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from flyte import Image
     from flyte.extend import Architecture, ImageChecker
 
-    from buildkit_spec.progress import Display
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import StatusUpdate
 
 _AT_ONCE = 16
 """Images that are built at the same time; Flyte asks for all of them at once."""
@@ -63,7 +61,7 @@ class RegistryChecker:
 
         try:
             return await in_thread(ask)
-        except RegistryError:
+        except Exception:  # noqa: BLE001 - whatever it is, the build meets it too, and tells
             return None
 
 
@@ -77,8 +75,6 @@ class Flyte2Builder:
     def __init__(self, builder: BuildkitBuilder) -> None:
         self.builder = builder
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
-        self._display: Display | None = None
-        self._lock = threading.Lock()
 
     def __str__(self) -> str:
         return "buildkit"
@@ -139,20 +135,21 @@ class Flyte2Builder:
         return spec_of(image, ImageConfig.parse(resolved.config, origin=base))
 
     def _build(self, image: Image, force: bool) -> str:
-        reference = Reference.parse(image.uri)
+        from buildkit_spec.progress import open_display
+
         name = f"{image.name}:{image._final_tag[:12]}"
-        with self._slots:
+        # Lines, as other images are built at the same time.
+        with self._slots, open_display("plain", sys.stderr) as display:
             try:
+                reference = Reference.parse(image.uri)
                 result = self.builder.build(
                     self._spec(image),
                     force=force,
-                    on_status=lambda update: self._tell(name, update),
+                    on_status=display.for_build(name).update,
                     outputs=[ImageOutput((reference,), is_pushed=True)],
                 )
             except BuildkitSpecError as error:
                 raise _as_flytes(image, error) from error
-            finally:
-                self._close(name)
         return f"{image.uri}@{result.digest}"
 
     def _show(self, image: Image) -> None:
@@ -167,20 +164,6 @@ class Flyte2Builder:
             base = spec.base_image
             own = spec if isinstance(base, str) else spec.replace(base_image=None)
             print(text + own.to_yaml())
-
-    # --- what is shown: lines on standard error, as several images are built at once
-
-    def _tell(self, name: str, update: StatusUpdate) -> None:
-        with self._lock:
-            if self._display is None:
-                from buildkit_spec.progress import open_display
-
-                self._display = open_display("plain", sys.stderr)
-        self._display.for_build(name).update(update)
-
-    def _close(self, name: str) -> None:
-        if self._display is not None:
-            self._display.for_build(name).close()
 
 
 def _with_registry(image: Image) -> Image:
