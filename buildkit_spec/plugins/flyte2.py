@@ -122,7 +122,7 @@ class Flyte2Builder:
             except ImageBuildError as error:
                 logger.error(str(error))
 
-        threading.Thread(target=work, name=f"build {image.name}").start()
+        threading.Thread(target=work, name=f"build {image.name}", daemon=False).start()
 
     def _spec(self, image: Image) -> ImageSpec:
         from buildkit_spec.plan.image_config import ImageConfig

@@ -18,6 +18,9 @@ import pytest
 from pulled import PulledImage, pull
 from registries import PASSWORD, USER, basic, htpasswd_auth, running_registry
 
+from buildkit_spec.registry import Registry
+from buildkit_spec.values import Reference
+
 pytest.importorskip("flyte", reason="Flyte 2 is not installed")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flyte2"
@@ -247,6 +250,7 @@ def _told(run: Run, example: subprocess.CompletedProcess[str]) -> dict[str, str]
         dry = base.with_apt_packages("jq").with_commands(["true"])
         there = base.with_pip_packages("six", "tabulate").clone(name="train")
         away = base.clone(registry="127.0.0.1:1/x").with_commands(["true"])
+        behind = base.clone(name="behind").with_commands(["sleep 1"])
         failing = base.with_commands(["echo about to fail; exit 7"])
         print(json.dumps({
             "dry": said(lambda: flyte.build(dry, dry_run=True).uri),
@@ -254,6 +258,7 @@ def _told(run: Run, example: subprocess.CompletedProcess[str]) -> dict[str, str]
             "force": said(lambda: flyte.build(there, force=True).uri),
             "away": said(lambda: flyte.build(away)),
             "failing": said(lambda: flyte.build(failing)),
+            "behind": said(lambda: flyte.build(behind, wait=False).uri),
         }))
         """
     )
@@ -272,6 +277,13 @@ def test_registry_that_does_not_answer_is_an_error_not_an_image(told: dict[str, 
     """Flyte takes an image for there when no checker can tell; the build says what is wrong."""
     assert told["away"].startswith("ImageBuildError: 127.0.0.1:1/x/image")
     assert "refused the connection" in told["away"]
+
+
+def test_build_nobody_waits_for_ends_before_its_process(told: dict[str, str]) -> None:
+    """Its name is known at once, without a digest; the image is there when the process is not."""
+    reference = Reference.parse(told["behind"].strip())
+    assert reference.digest is None
+    assert Registry().exists(reference)
 
 
 def test_dry_run_shows_the_specs_and_builds_nothing(told: dict[str, str]) -> None:
