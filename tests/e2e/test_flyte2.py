@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -50,10 +51,11 @@ def _account(registry: str) -> str:
 
 @pytest.fixture(scope="module", name="run")
 def _run(home: Path, account: str, base_image: str, buildkit_host: str) -> Run:
-    """Run a program, or Flyte's command line, with a home of its own."""
+    """Run a program, or Flyte's command line, with a home of its own; Flyte writes beside both."""
+    example = shutil.copytree(EXAMPLE, home / "example")
 
     def run(
-        *args: str, program: str = "", cwd: Path = EXAMPLE, is_good: bool = True, **env: str
+        *args: str, program: str = "", cwd: Path = example, is_good: bool = True, **env: str
     ) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", HEAD + textwrap.dedent(program)] if program else [FLYTE]
         done = subprocess.run(

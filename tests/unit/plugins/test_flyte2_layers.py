@@ -16,7 +16,7 @@ from buildkit_spec.errors import SpecValidationError  # noqa: E402
 from buildkit_spec.plan.image_config import ImageConfig  # noqa: E402
 from buildkit_spec.plugins.flyte2_layers import base_of, expanded, spec_of  # noqa: E402
 
-DEBIAN = ImageConfig(env={"PATH": "/usr/bin", "LANG": "C"}, workdir="/work", user="somebody")
+DEBIAN = ImageConfig(env={"PATH": "/usr/bin", "LANG": "C"}, workdir="/srv", user="somebody")
 FLYTES = ImageConfig(
     env={
         "PATH": "/opt/venv/bin:/usr/bin",
