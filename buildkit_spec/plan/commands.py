@@ -40,6 +40,7 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
         name=context.name(f"commands[{index}]", short),
         env={**context.config.env, **options.build_env, **_mentioned(command, spec.env or {})},
         mounts=mounts,
+        cwd=options.run_in or "/",
     )
 
 

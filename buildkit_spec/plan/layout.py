@@ -99,7 +99,7 @@ class _LayingOut:
 
     def run(self) -> Layout:
         spec, options = self._context.spec, self._context.spec.builder_options
-        workdir = options.workdir or WORKDIR
+        workdir = options.workdir or (self._context.config.workdir if options.plain else WORKDIR)
         owner = options.user or self._context.config.user
         debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
         if debian or wants_python(spec) or spec.conda_packages:
@@ -227,7 +227,11 @@ class _LayingOut:
         )
 
     def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:
-        return lambda state: files.copy_tree(self._context, state, local_name, WORKDIR, owner=owner)
+        spec, place = self._context.spec, self._context.spec.builder_options.copy_to
+        one = files.only_file(spec) if place and local_name == files.COPY else ""
+        return lambda state: files.copy_tree(
+            self._context, state, local_name, place or WORKDIR, owner=owner, one=one
+        )
 
     def _command(self, index: int) -> Callable[[llb.State], llb.State]:
         return lambda state: commands.run_command(self._context, state, index)
@@ -252,14 +256,19 @@ class _LayingOut:
         spec, options = context.spec, context.spec.builder_options
         # Sorted: the tag does not tell one order from another, so the image must not either.
         given = dict(sorted((spec.env or {}).items()))
-        env = {"PYTHONPATH": WORKDIR, **given, IMAGE_ID: spec.id}
+        id = options.image_id or ("" if options.plain else spec.id)
+        env = {
+            **({} if options.plain else {"PYTHONPATH": WORKDIR}),
+            **given,
+            **({IMAGE_ID: id} if id else {}),
+        }
         config = cuda.config(context, context.config).with_env(env)
         if spec.entrypoint is not None:
             config = config.with_entrypoint(spec.entrypoint)
         return replace(
             config,
             user=options.user or config.user,
-            workdir=options.workdir or WORKDIR,
+            workdir=options.workdir or (config.workdir if options.plain else WORKDIR),
             labels={**config.labels, **options.labels},
         )
 

@@ -17,6 +17,7 @@ from buildkit_spec.plan.settings import (
     Settings,
 )
 from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec.materials import step_secret_id
 from buildkit_spec.values import Platform
 
 # Times of what a step made are set to the epoch as it ends, so that a layer is the same whenever it
@@ -77,6 +78,7 @@ def run(
     mounts: Sequence[llb.Mount] = (),
     output: str = "/",
     is_settled: bool = False,
+    cwd: str = "/",
 ) -> llb.State:
     """Run *args* as root on *state* and return the file system after it.
 
@@ -93,6 +95,7 @@ def run(
         output: Mount whose file system is returned; the root by default.
         is_settled: Whether the program itself sets the times of what it makes to
             ``SOURCE_DATE_EPOCH``; otherwise that is done behind it.
+        cwd: Folder it runs in; made when it is not there.
 
     Source: ``solver/llbsolver/ops/exec.go``, ``CacheMap``.
     """
@@ -108,6 +111,12 @@ def run(
     elif context.settings.ca_bundle or context.spec.builder_options.ca_bundle:
         ca_env = dict.fromkeys(CA_VARIABLES, CA_PATH)
     mounted = [llb.Secret(CA_PATH, id=CA_SECRET, mode=0o444, optional=True), *mounts]
+    for place in sorted(context.spec.builder_options.step_secrets):
+        id = f"{context.prefix}{step_secret_id(place)}"
+        if place.startswith("/"):
+            mounted.append(llb.Secret(place, id=id))
+        else:
+            secret_env += (llb.SecretEnv(place, id),)
     step = state.run(
         args,
         name=name,
@@ -120,7 +129,7 @@ def run(
             **(env or {}),
         },
         user="0:0",
-        cwd="/",
+        cwd=cwd,
         mounts=mounted,
         secret_env=secret_env,
         network=_NETWORKS[network],

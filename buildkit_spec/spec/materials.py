@@ -96,6 +96,11 @@ def lock_text(spec: ImageSpec) -> bytes | None:
         raise SpecError(f"{path} cannot be read: {error.strerror}", source=str(path)) from error
 
 
+def step_secret_id(place: str) -> str:
+    """Return the id of the secret that all build steps find at *place*, a variable or a path."""
+    return f"buildkit-spec.step.{place}"
+
+
 def secret_sources(spec: ImageSpec) -> dict[str, SecretSource]:
     """Return where the secrets of the build steps come from; see `ImageSpec.secret_sources`."""
     sources: dict[str, SecretSource] = {
@@ -103,6 +108,9 @@ def secret_sources(spec: ImageSpec) -> dict[str, SecretSource]:
         for index, (source, _) in enumerate(spec.pip_secret_mounts or ())
     }
     sources.update(spec.builder_options.secrets)
+    sources.update(
+        {step_secret_id(place): one for place, one in spec.builder_options.step_secrets.items()}
+    )
     return {
         id: FileSecret(str(spec.resolve(source.path))) if isinstance(source, FileSecret) else source
         for id, source in sources.items()

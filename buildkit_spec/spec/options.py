@@ -93,6 +93,10 @@ def _secret_id(value: object) -> str:
     return name
 
 
+def _secret_place(value: object) -> str:
+    return absolute_path(value) if line(value).startswith("/") else _variable(value)
+
+
 def _user(value: object) -> str:
     name = line(value)
     if not _USER.match(name):
@@ -184,11 +188,20 @@ class BuilderOptions(Checked):
         user: User the image runs as, name or number, with ``:group`` or not; made when the base
             has none of that name; owns the copied files. By default the base image's.
         workdir: Working directory of the image, absolute; by default ``/root``.
+        plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id but
+            `image_id`, and the base image's working directory where none is given.
+        image_id: What ``_F_IMG_ID`` says inside the image, in place of the spec's own id.
         labels: Labels of the image, by key.
         network: Network of the build steps: ``default`` (a network of the build's own), ``host``
             or ``none``. By default what the builder is set to.
         secrets: What ``commands`` find at ``/run/secrets/<id>``, by id, while they run:
             ``file:path`` or ``env:NAME``. Not part of the image or of its tag.
+        step_secrets: What all build steps find while they run, likewise: a variable by its name, a
+            file by its absolute path.
+        run_in: Folder that ``commands`` run in, absolute; by default ``/``.
+        copy_to: Where ``copy`` and the source files go, absolute; by default ``/root``. When
+            ``copy`` is one file, it is that file's path, or its folder when that is there or a
+            ``/`` ends it, as for ``COPY`` of a Dockerfile.
         ssh: Whether ``commands`` may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
         build_env: Environment of all build steps; not of the image. It goes before what the base
@@ -222,6 +235,8 @@ class BuilderOptions(Checked):
 
     user: str = checked(_user, default="")
     workdir: str = checked(absolute_path, default="")
+    plain: bool = checked(switch, default=False)
+    image_id: str = checked(line, default="")
     labels: Mapping[str, str] = checked(mapping_of(line, any_text), default=FrozenDict())
     network: Literal["", "default", "host", "none"] = checked(
         choice("default", "host", "none"), default=""
@@ -229,6 +244,11 @@ class BuilderOptions(Checked):
     secrets: Mapping[str, SecretSource] = checked(
         mapping_of(_secret_id, secret_source), default=FrozenDict()
     )
+    step_secrets: Mapping[str, SecretSource] = checked(
+        mapping_of(_secret_place, secret_source), default=FrozenDict()
+    )
+    run_in: str = checked(absolute_path, default="")
+    copy_to: str = checked(absolute_path, default="")
     ssh: bool = checked(switch, default=False)
     no_cache: bool = checked(switch, default=False)
     build_env: Mapping[str, str] = checked(

@@ -90,3 +90,28 @@ def test_cache_mounts_are_shared_and_have_names_of_their_own() -> None:
         "buildkit-spec-commands-models",
     )
     assert mount.cacheOpt.sharing == ops.CacheSharingOpt.SHARED
+
+
+def test_command_runs_in_the_folder_it_is_told() -> None:
+    """By default in the root."""
+    for options, folder in (({}, "/"), ({"run_in": "/srv"}, "/srv")):
+        context = context_of("pwd", builder_options=options)
+        step = exec_of(run_command(context, llb.image("debian:12"), 0))
+        assert step.meta.cwd == folder
+
+
+def test_every_step_finds_the_secrets_of_all_steps() -> None:
+    """A variable by its name, a file at its path; with no value in the graph."""
+    secrets = {"TOKEN": "env:OTHER", "/etc/token": "file:/home/me/token"}
+    context = context_of("x", builder_options={"step_secrets": secrets})
+
+    step = exec_of(run(context, llb.image("debian:12"), ["true"], name="step"))
+
+    variables = {one.name: one.ID for one in step.secretenv}
+    assert variables["TOKEN"] == "buildkit-spec.step.TOKEN"
+    files = {one.dest: one.secretOpt.ID for one in step.mounts if one.HasField("secretOpt")}
+    assert files["/etc/token"] == "buildkit-spec.step./etc/token"
+    assert set(context.spec.secret_sources()) == {
+        "buildkit-spec.step.TOKEN",
+        "buildkit-spec.step./etc/token",
+    }
