@@ -1,0 +1,1 @@
+"""The doors of other tools to us: image builders for Flyte."""

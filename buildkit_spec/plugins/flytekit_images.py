@@ -1,0 +1,234 @@
+"""The images that flytekit asks for: looked up together, built together, each once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from buildkit_spec.builder import BuildkitBuilder
+from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
+from buildkit_spec.errors import BuildkitSpecError, RegistryError
+from buildkit_spec.parallel import in_parallel
+from buildkit_spec.plugins.flytekit_ahead import companions, is_base, plain_name
+from buildkit_spec.plugins.flytekit_spec import LABEL, to_ours
+from buildkit_spec.progress import failure_text, open_display
+from buildkit_spec.spec import ImageSpec, flag
+from buildkit_spec.spec.environment import PUSH
+from buildkit_spec.values import BuildResult, LoadOutput, Reference
+
+FAST_FAIL = "FLYTE_IMG_FAST_FAIL"
+"""Whether not to know if an image exists is an error: for flytekit when on, for us unless off."""
+
+
+class FlyteBuildError(click.ClickException, RuntimeError):
+    """An image cannot be built; pyflyte prints the message, and no traceback of its own.
+
+    Its ``__cause__`` is the error of ours.
+    """
+
+
+@dataclass(slots=True)
+class _Image:
+    """One image on its way.
+
+    Attributes:
+        name: Registry, name and tag as flytekit has them.
+        spec: Our spec; None when flytekit's cannot be one.
+        found: The image in its registry.
+        is_forced: Whether it is built although it is there.
+        error: Why there is no spec, or why it cannot be told whether the image is there.
+        outcome: What came of the build.
+    """
+
+    name: str
+    spec: ImageSpec | None = None
+    found: Reference | None = None
+    is_forced: bool = False
+    error: BuildkitSpecError | None = None
+    outcome: BuildResult | Exception | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether to build it."""
+        is_missing = self.found is None and self.error is None
+        return self.spec is not None and self.outcome is None and (is_missing or self.is_forced)
+
+
+class Images:
+    """Answers flytekit's two questions.
+
+    With the first spec of a workflow all its specs are looked up at once, and with the first one
+    that is missing all that are missing are built at once. The others' answers are kept until
+    flytekit asks, once each.
+    """
+
+    def __init__(self) -> None:
+        with _told():
+            self._builder = BuildkitBuilder()
+        ImageBuildEngine.register(DEFAULT_BUILDER, self._builder, priority=1)
+        self._bases: dict[str, Any] = {}
+        self._ahead: dict[str, _Image] = {}
+        self._current: dict[str, _Image] = {}
+
+    def should_build(self, spec: Any) -> bool:
+        """Whether flytekit is to call `build_image`; says what it finds in flytekit's words.
+
+        Also true for an image that is there already, as flytekit takes a name, pinned to its
+        digest, from `build_image` only. False for the base of another spec, whose tag would
+        change with the name of its base.
+
+        Raises:
+            FlyteBuildError: The spec is wrong; or it cannot be told whether the image is there,
+                and ``FLYTE_IMG_FAST_FAIL`` is not off.
+        """
+        name = plain_name(spec)
+        self._bases[name] = spec
+        image = self._ahead.pop(name, None)
+        if image is None:
+            image = self._look_up([spec, *companions(spec)])
+        self._current[name] = image
+        if image.spec is None:
+            raise _flyte_error(image.error)
+        if image.is_forced and image.found is not None:
+            click.secho(f"Overwriting existing image {name}.", fg="blue")
+            return True
+        if image.is_wanted or image.outcome is not None:
+            click.secho(f"Image {name} not found. building...", fg="blue")
+            return True
+        if image.found is None:
+            _doubt(name, image.error)
+            return False
+        click.secho(f"Image {name} found. Skip building.", fg="blue")
+        self._tell_foreign(image)
+        return not is_base(spec)
+
+    def build_image(self, spec: Any) -> str | None:
+        """Build and push the image, unless `should_build` found it.
+
+        Returns:
+            The image's name with tag and digest; None for one that is in no registry.
+
+        Raises:
+            FlyteBuildError: The build failed.
+        """
+        name = plain_name(spec)
+        image = self._current.pop(name, None)
+        if image is None:  # nobody asked whether to build it
+            image = self._image(spec)
+            if image.spec is None:
+                raise _flyte_error(image.error)
+        if image.is_wanted:
+            self._build([image, *(one for one in self._ahead.values() if one.is_wanted)])
+        if isinstance(image.outcome, BuildResult):
+            result = image.outcome
+            took = f"{sum(result.timings_s.values()):.1f} s"
+            steps = f"{len(result.cached_steps)} of {len(result.steps)} steps cached"
+            click.secho(f"Image {name} built in {took}; {steps}.", fg="blue")
+            digest = result.digest if result.was_pushed or not result.was_built else None
+            return f"{name}@{digest}" if digest and not is_base(spec) else None
+        if image.outcome is not None:
+            raise _flyte_error(image.outcome)
+        return f"{name}@{image.found.digest}" if image.found is not None else None
+
+    def _image(self, spec: Any) -> _Image:
+        image = _Image(plain_name(spec))
+        try:
+            image.spec = to_ours(spec, self._bases)
+            image.is_forced = image.spec.is_forced
+        except BuildkitSpecError as error:
+            image.error = error
+        return image
+
+    def _look_up(self, specs: Sequence[Any]) -> _Image:
+        """Return the image of the first spec; those of the others are kept."""
+        images: dict[str, _Image] = {}
+        for spec in specs:
+            image = self._image(spec)
+            images.setdefault(image.name, image)
+        first, *others = images.values()
+        in_parallel(self._find, list(images.values()))
+        self._ahead.update({one.name: one for one in others if one.spec is not None})
+        return first
+
+    def _find(self, image: _Image) -> None:
+        if image.spec is None or image.spec.registry is None:
+            return
+        reference = Reference.parse(image.name)
+        try:
+            registry = self._builder.registry_for(image.spec)
+            digest = registry.digest(reference, platforms=image.spec.platforms())
+            image.found = reference.with_digest(digest) if digest is not None else None
+        except RegistryError as error:
+            image.error = error
+
+    def _tell_foreign(self, image: _Image) -> None:
+        assert image.spec is not None
+        assert image.found is not None
+        with suppress(RegistryError):
+            registry = self._builder.registry_for(image.spec)
+            if LABEL not in registry.labels(image.found, image.spec.platforms()[0]):
+                click.secho(
+                    f"Image {image.name} was built by another builder and is used as it is; "
+                    "FLYTE_FORCE_PUSH_IMAGE_SPEC=True builds it anew.",
+                    fg="yellow",
+                )
+
+    def _build(self, images: Sequence[_Image]) -> None:
+        with _told():
+            is_pushing = flag(PUSH, default=True)
+        local = [one for one in images if not (is_pushing and one.spec and one.spec.registry)]
+        pushed = [one for one in images if one not in local]
+        with open_display("auto", sys.stderr) as display:
+
+            def build(group: Sequence[_Image], **wishes: Any) -> None:
+                if not group:
+                    return
+                specs = [one.spec for one in group if one.spec is not None]
+                names = [one.name if len(images) > 1 else "" for one in group]
+                outcomes = ImageBuildEngine.build_many(
+                    specs,
+                    on_status=[display.for_build(name).update for name in names],
+                    **wishes,
+                )
+                for image, outcome in zip(group, outcomes, strict=True):
+                    image.outcome = outcome
+
+            build(pushed, push=True)
+            build(local, push=False, outputs=[LoadOutput()] if _has_engine() else None)
+
+
+def _has_engine() -> bool:
+    """Whether a Docker Engine is at hand, where an image that is not pushed can be used."""
+    return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
+
+
+def _doubt(name: str, error: BuildkitSpecError | None) -> None:
+    """Raise, or take the image for there as flytekit does, when that is asked for."""
+    if not os.environ.get(FAST_FAIL) or flag(FAST_FAIL):
+        raise _flyte_error(error)
+    assert error is not None
+    click.secho(f"Failed to check if the image exists with error:\n {error}", fg="red")
+    click.secho(f"Flytekit assumes the image {name} already exists.", fg="blue")
+
+
+def _flyte_error(error: Exception | None) -> FlyteBuildError:
+    assert error is not None
+    text = failure_text(error) if isinstance(error, BuildkitSpecError) else repr(error)
+    made = FlyteBuildError(text)
+    made.__cause__ = error
+    return made
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BuildkitSpecError as error:
+        raise _flyte_error(error) from error
