@@ -185,13 +185,14 @@ class Images:
             is_pushing = flag(PUSH, default=True)
         local = [one for one in images if not (is_pushing and one.spec and one.spec.registry)]
         pushed = [one for one in images if one not in local]
+        labels = _labels(images)
         with open_display("auto", sys.stderr) as display:
 
             def build(group: Sequence[_Image], **wishes: Any) -> None:
                 if not group:
                     return
                 specs = [one.spec for one in group if one.spec is not None]
-                names = [one.name if len(images) > 1 else "" for one in group]
+                names = [labels[one.name] for one in group]
                 outcomes = ImageBuildEngine.build_many(
                     specs,
                     on_status=[display.for_build(name).update for name in names],
@@ -202,6 +203,17 @@ class Images:
 
             build(pushed, push=True)
             build(local, push=False, outputs=[LoadOutput()] if _has_engine() else None)
+
+
+def _labels(images: Sequence[_Image]) -> dict[str, str]:
+    """Return what each image is called in the display, as short as it can be."""
+    if len(images) == 1:
+        return {images[0].name: ""}
+    names = [one.spec.name if one.spec else "" for one in images]
+    return {
+        one.name: name if names.count(name) == 1 else one.name.rpartition("/")[2]
+        for one, name in zip(images, names, strict=True)
+    }
 
 
 def _has_engine() -> bool:

@@ -38,7 +38,7 @@ def to_ours(spec: Any, bases: Mapping[str, Any]) -> ImageSpec:
         SpecValidationError: A value is wrong, or files are missing; all of them.
         SpecError: A file cannot be read.
     """
-    options = {} if spec.builder_options is None else spec.builder_options
+    options = getattr(spec, "builder_options", None) or {}  # a field of 1.16
     base, own_base = spec.base_image, None
     if isinstance(base, str) and base.partition("@")[0] in bases:
         own_base = bases[base.partition("@")[0]]

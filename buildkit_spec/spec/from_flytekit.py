@@ -9,8 +9,8 @@ from buildkit_spec.errors import SpecError, SpecValidationError
 from buildkit_spec.spec.model import ImageSpec
 from buildkit_spec.spec.origin import Origin
 
-_OLDEST_PYTHON = 3.6
-"""A number below is one that YAML made of 3.10, and nobody can tell it from 3.1."""
+_AMBIGUOUS = {3.1, 3.2}
+"""What YAML makes of 3.10 and 3.20; other versions keep their digits as numbers."""
 
 
 def translate(spec: Any, **changes: Any) -> ImageSpec:
@@ -32,7 +32,7 @@ def translate(spec: Any, **changes: Any) -> ImageSpec:
     data = {field.name: getattr(spec, field.name) for field in fields(spec)} | changes
     data["builder"] = None  # who would build it there
     version = data.get("python_version")
-    if isinstance(version, float) and version >= _OLDEST_PYTHON:
+    if isinstance(version, (int, float)) and version not in _AMBIGUOUS:
         data["python_version"] = str(version)
     if is_dataclass(data.get("base_image")):
         data["base_image"] = translate(data["base_image"])
