@@ -27,6 +27,9 @@ BUILDER = "buildkit"
 DEFAULT = "BUILDKIT_SPEC_FLYTE_DEFAULT"
 """Whether we build specs that name no builder."""
 
+LABEL = "org.buildkit-spec.builder"
+"""Label of every image built for flytekit, by which ours are told from other builders'."""
+
 _TRUE = ("1", "true", "yes", "on")
 
 _ABOVE_ALL = 10

@@ -41,7 +41,7 @@ def is_base(spec: Any) -> bool:
     """
     name = plain_name(spec)
     return any(
-        plain_name(base) == name
+        plain_name(fresh(base)) == name
         for group in _groups()
         for lead in group
         for base in _chain(lead)[1:]
@@ -49,8 +49,11 @@ def is_base(spec: Any) -> bool:
 
 
 def plain_name(spec: Any) -> str:
-    """Return registry, name and tag, as flytekit has them before anything is built."""
-    name = f"{spec.name}:{fresh(spec).tag}"
+    """Return registry, name and tag, as flytekit has them before anything is built.
+
+    The spec keeps its tag from then on: it must not be one that flytekit may still fill in.
+    """
+    name = f"{spec.name}:{spec.tag}"
     return f"{spec.registry}/{name}" if spec.registry else name
 
 

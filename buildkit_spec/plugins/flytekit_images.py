@@ -1,4 +1,8 @@
-"""The images that flytekit asks for: looked up together, built together, each once."""
+"""The images that flytekit asks for: looked up together, built together, each once.
+
+What an image that is there already needs is a request to its registry: our spec is made, and what
+builds it imported, for those that are missing.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from buildkit_spec.builder import BuildkitBuilder
-from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
-from buildkit_spec.errors import BuildkitSpecError, RegistryError
+from buildkit_spec.errors import BuildkitSpecError
 from buildkit_spec.parallel import in_parallel
+from buildkit_spec.plugins.flytekit import LABEL
 from buildkit_spec.plugins.flytekit_ahead import companions, is_base, plain_name
-from buildkit_spec.plugins.flytekit_spec import LABEL, to_ours
-from buildkit_spec.progress import failure_text, open_display
-from buildkit_spec.spec import ImageSpec, flag
-from buildkit_spec.spec.environment import PUSH
-from buildkit_spec.values import BuildResult, LoadOutput, Reference
+from buildkit_spec.spec.environment import PUSH, flag
+from buildkit_spec.values import BuildResult, LoadOutput, Platform, Reference
+
+if TYPE_CHECKING:
+    from buildkit_spec.registry import Registry
+    from buildkit_spec.spec import ImageSpec
 
 FAST_FAIL = "FLYTE_IMG_FAST_FAIL"
 """Whether not to know if an image exists is an error: for flytekit when on, for us unless off."""
@@ -39,26 +44,36 @@ class _Image:
     """One image on its way.
 
     Attributes:
+        theirs: flytekit's spec.
         name: Registry, name and tag as flytekit has them.
-        spec: Our spec; None when flytekit's cannot be one.
-        found: The image in its registry.
         is_forced: Whether it is built although it is there.
-        error: Why there is no spec, or why it cannot be told whether the image is there.
-        outcome: What came of the build.
+        found: The image in its registry.
+        doubt: Why it cannot be told whether it is there.
+        ours: Our spec; only of an image that is to be built.
+        outcome: What came of the build, or why there is none.
     """
 
+    theirs: Any
     name: str
-    spec: ImageSpec | None = None
-    found: Reference | None = None
     is_forced: bool = False
-    error: BuildkitSpecError | None = None
+    found: Reference | None = None
+    doubt: BuildkitSpecError | None = None
+    ours: ImageSpec | None = None
     outcome: BuildResult | Exception | None = None
 
     @property
     def is_wanted(self) -> bool:
-        """Whether to build it."""
-        is_missing = self.found is None and self.error is None
-        return self.spec is not None and self.outcome is None and (is_missing or self.is_forced)
+        """Whether it is to be built still."""
+        return self.outcome is None and (self.is_forced or not (self.found or self.doubt))
+
+    @property
+    def platforms(self) -> list[Platform]:
+        """What it runs on.
+
+        Raises:
+            InvalidPlatformError: The spec says something else.
+        """
+        return [Platform.parse(one) for one in self.theirs.platform.split(",")]
 
 
 class Images:
@@ -72,7 +87,6 @@ class Images:
     def __init__(self) -> None:
         with _told():
             self._builder = BuildkitBuilder()
-        ImageBuildEngine.register(DEFAULT_BUILDER, self._builder, priority=1)
         self._bases: dict[str, Any] = {}
         self._ahead: dict[str, _Image] = {}
         self._current: dict[str, _Image] = {}
@@ -90,20 +104,18 @@ class Images:
         """
         name = plain_name(spec)
         self._bases[name] = spec
-        image = self._ahead.pop(name, None)
-        if image is None:
-            image = self._look_up([spec, *companions(spec)])
+        image = self._ahead.pop(name, None) or self._look_up([spec, *companions(spec)])
         self._current[name] = image
-        if image.spec is None:
-            raise _flyte_error(image.error)
+        if isinstance(image.outcome, Exception) and image.ours is None:
+            raise _flyte_error(image.outcome)
         if image.is_forced and image.found is not None:
             click.secho(f"Overwriting existing image {name}.", fg="blue")
             return True
         if image.is_wanted or image.outcome is not None:
             click.secho(f"Image {name} not found. building...", fg="blue")
             return True
-        if image.found is None:
-            _doubt(name, image.error)
+        if image.doubt is not None:
+            _doubt(name, image.doubt)
             return False
         click.secho(f"Image {name} found. Skip building.", fg="blue")
         self._tell_foreign(image)
@@ -116,14 +128,13 @@ class Images:
             The image's name with tag and digest; None for one that is in no registry.
 
         Raises:
-            FlyteBuildError: The build failed.
+            FlyteBuildError: The spec is wrong, or the build failed.
         """
         name = plain_name(spec)
         image = self._current.pop(name, None)
         if image is None:  # nobody asked whether to build it
-            image = self._image(spec)
-            if image.spec is None:
-                raise _flyte_error(image.error)
+            image = _Image(spec, name)
+            self._prepare(image)
         if image.is_wanted:
             self._build([image, *(one for one in self._ahead.values() if one.is_wanted)])
         if isinstance(image.outcome, BuildResult):
@@ -137,43 +148,50 @@ class Images:
             raise _flyte_error(image.outcome)
         return f"{name}@{image.found.digest}" if image.found is not None else None
 
-    def _image(self, spec: Any) -> _Image:
-        image = _Image(plain_name(spec))
-        try:
-            image.spec = to_ours(spec, self._bases)
-            image.is_forced = image.spec.is_forced
-        except BuildkitSpecError as error:
-            image.error = error
-        return image
-
     def _look_up(self, specs: Sequence[Any]) -> _Image:
         """Return the image of the first spec; those of the others are kept."""
         images: dict[str, _Image] = {}
         for spec in specs:
-            image = self._image(spec)
+            image = _Image(spec, plain_name(spec), bool(getattr(spec, "_is_force_push", False)))
             images.setdefault(image.name, image)
         first, *others = images.values()
         in_parallel(self._find, list(images.values()))
-        self._ahead.update({one.name: one for one in others if one.spec is not None})
+        for image in images.values():
+            if image.is_wanted:
+                self._prepare(image)
+        self._ahead.update({one.name: one for one in others})
         return first
 
     def _find(self, image: _Image) -> None:
-        if image.spec is None or image.spec.registry is None:
+        if image.theirs.registry is None:
             return
-        reference = Reference.parse(image.name)
         try:
-            registry = self._builder.registry_for(image.spec)
-            digest = registry.digest(reference, platforms=image.spec.platforms())
+            reference = Reference.parse(image.name)
+            digest = self._registry_of(image).digest(reference, platforms=image.platforms)
             image.found = reference.with_digest(digest) if digest is not None else None
-        except RegistryError as error:
-            image.error = error
+        except BuildkitSpecError as error:
+            image.doubt = error
+
+    def _registry_of(self, image: _Image) -> Registry:
+        if not image.theirs.registry_config:
+            return self._builder.registry
+        from buildkit_spec.plugins.flytekit_spec import to_ours
+
+        return self._builder.registry_for(to_ours(image.theirs, self._bases))
+
+    def _prepare(self, image: _Image) -> None:
+        from buildkit_spec.plugins.flytekit_spec import to_ours
+
+        try:
+            image.ours = to_ours(image.theirs, self._bases)
+        except BuildkitSpecError as error:
+            image.outcome = error
 
     def _tell_foreign(self, image: _Image) -> None:
-        assert image.spec is not None
         assert image.found is not None
-        with suppress(RegistryError):
-            registry = self._builder.registry_for(image.spec)
-            if LABEL not in registry.labels(image.found, image.spec.platforms()[0]):
+        with suppress(BuildkitSpecError):
+            labels = self._registry_of(image).labels(image.found, image.platforms[0])
+            if LABEL not in labels:
                 click.secho(
                     f"Image {image.name} was built by another builder and is used as it is; "
                     "FLYTE_FORCE_PUSH_IMAGE_SPEC=True builds it anew.",
@@ -181,35 +199,38 @@ class Images:
                 )
 
     def _build(self, images: Sequence[_Image]) -> None:
+        from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
+        from buildkit_spec.progress import open_display
+
+        ImageBuildEngine.register(DEFAULT_BUILDER, self._builder, priority=1)
         with _told():
             is_pushing = flag(PUSH, default=True)
-        local = [one for one in images if not (is_pushing and one.spec and one.spec.registry)]
-        pushed = [one for one in images if one not in local]
+        pushed = [one for one in images if is_pushing and one.theirs.registry]
+        local = [one for one in images if one not in pushed]
         labels = _labels(images)
         with open_display("auto", sys.stderr) as display:
 
             def build(group: Sequence[_Image], **wishes: Any) -> None:
-                if not group:
-                    return
-                specs = [one.spec for one in group if one.spec is not None]
-                names = [labels[one.name] for one in group]
+                specs = [one.ours for one in group if one.ours is not None]
                 outcomes = ImageBuildEngine.build_many(
                     specs,
-                    on_status=[display.for_build(name).update for name in names],
+                    on_status=[display.for_build(labels[one.name]).update for one in group],
                     **wishes,
                 )
                 for image, outcome in zip(group, outcomes, strict=True):
                     image.outcome = outcome
 
-            build(pushed, push=True)
-            build(local, push=False, outputs=[LoadOutput()] if _has_engine() else None)
+            if pushed:
+                build(pushed, push=True)
+            if local:
+                build(local, push=False, outputs=[LoadOutput()] if _has_engine() else None)
 
 
 def _labels(images: Sequence[_Image]) -> dict[str, str]:
     """Return what each image is called in the display, as short as it can be."""
     if len(images) == 1:
         return {images[0].name: ""}
-    names = [one.spec.name if one.spec else "" for one in images]
+    names = [str(one.theirs.name) for one in images]
     return {
         one.name: name if names.count(name) == 1 else one.name.rpartition("/")[2]
         for one, name in zip(images, names, strict=True)
@@ -221,17 +242,17 @@ def _has_engine() -> bool:
     return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
 
 
-def _doubt(name: str, error: BuildkitSpecError | None) -> None:
+def _doubt(name: str, error: BuildkitSpecError) -> None:
     """Raise, or take the image for there as flytekit does, when that is asked for."""
     if not os.environ.get(FAST_FAIL) or flag(FAST_FAIL):
         raise _flyte_error(error)
-    assert error is not None
     click.secho(f"Failed to check if the image exists with error:\n {error}", fg="red")
     click.secho(f"Flytekit assumes the image {name} already exists.", fg="blue")
 
 
-def _flyte_error(error: Exception | None) -> FlyteBuildError:
-    assert error is not None
+def _flyte_error(error: Exception) -> FlyteBuildError:
+    from buildkit_spec.progress import failure_text
+
     text = failure_text(error) if isinstance(error, BuildkitSpecError) else repr(error)
     made = FlyteBuildError(text)
     made.__cause__ = error

@@ -15,20 +15,18 @@ from typing import Any
 
 from buildkit_spec._version import __version__
 from buildkit_spec.errors import SpecValidationError
+from buildkit_spec.plugins.flytekit import LABEL
 from buildkit_spec.plugins.flytekit_ahead import fresh, plain_name
 from buildkit_spec.spec import ImageSpec, RequirementKind, requirement_files
 from buildkit_spec.spec.environment import DEFAULT_IMAGE
 from buildkit_spec.spec.from_flytekit import translate
-
-LABEL = "org.buildkit-spec.builder"
-"""Label of every image built for flytekit, by which ours are told from other builders'."""
 
 _USER = "flytekit"
 _FLYTEKIT = re.compile(r"\s*flytekit\s*($|[\[=<>!~;@#,])", re.IGNORECASE)
 
 
 def to_ours(spec: Any, bases: Mapping[str, Any]) -> ImageSpec:
-    """Return our spec of flytekit's, called as flytekit calls it.
+    """Return our spec of flytekit's, called as flytekit calls it, with the files it has now.
 
     Args:
         spec: As flytekit hands it to a builder, or with a base image that is a spec.

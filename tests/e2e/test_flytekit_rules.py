@@ -1,11 +1,14 @@
 """When flytekit's images are built, when not, and what they are called: its tables, by our builder.
 
-A registry of the tests' own says what is there; only one test builds.
+A registry of the tests' own says what is there; few tests build.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +31,9 @@ from flytekit.constants import CopyFileDetection  # noqa: E402
 from flytekit.image_spec.image_spec import ImageBuildEngine  # noqa: E402
 
 from buildkit_spec import BuildkitSpecError, ImageSpec  # noqa: E402
-from buildkit_spec.plugins.flytekit import FlytekitBuilder  # noqa: E402
+from buildkit_spec.plugins.flytekit import LABEL, FlytekitBuilder, register  # noqa: E402
 from buildkit_spec.plugins.flytekit_images import FlyteBuildError  # noqa: E402
-from buildkit_spec.plugins.flytekit_spec import LABEL, container_id, to_ours  # noqa: E402
+from buildkit_spec.plugins.flytekit_spec import container_id, to_ours  # noqa: E402
 
 
 @pytest.fixture(scope="module", name="store")
@@ -287,9 +290,7 @@ def test_built_image_goes_to_a_private_registry(
         login = {"auths": {private.host: {"auth": basic().removeprefix("Basic ")}}}
         (tmp_path / "config.json").write_text(json.dumps(login))
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-        lock = tmp_path / "requirements.txt"
-        lock.write_text("flytekit @ https://example.com/none.whl ; python_version < '3'\n")
-        spec = _spec(private, base_image=base_image, commands=["true"], requirements=str(lock))
+        spec = _spec(private, base_image=base_image, requirements=_no_requirements(private))
         name = FlytekitBuilder().build_image(spec)
         assert name is not None
         tag, _, digest = name.partition("@")
@@ -298,3 +299,62 @@ def test_built_image_goes_to_a_private_registry(
         response = private.call("GET", path, headers=accept)
         assert response.status == 200
         assert response.headers["Docker-Content-Digest"] == digest
+
+
+def test_nothing_is_pushed_when_pushing_is_off(
+    store: RunningRegistry, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``FLYTE_PUSH_IMAGE_SPEC`` off: the image is built, and its registry does not get it."""
+    monkeypatch.setenv("FLYTE_PUSH_IMAGE_SPEC", "0")
+    spec = _spec(store, base_image=base_image, requirements=_no_requirements(store), name="local")
+    builder = FlytekitBuilder()
+    assert builder.should_build(spec)
+    assert builder.build_image(spec) is None
+    assert store.call("GET", f"/v2/me/local/manifests/{spec.tag}").status == 404
+
+
+# --- what the plugin costs and survives
+
+
+def test_import_of_flytekit_loads_next_to_nothing_of_ours() -> None:
+    """Only the entry point: no spec, no client, no pydantic for our sake."""
+    code = "import flytekit, sys; print(*sorted(m for m in sys.modules if 'buildkit_spec' in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own = ["", "._lazy", "._version", ".plugins", ".plugins.flytekit"]
+    assert done.stdout.split() == [f"buildkit_spec{name}" for name in own]
+
+
+def test_import_of_flytekit_survives_our_faults(tmp_path: Path) -> None:
+    """A broken configuration is a warning; the builder is there by its name all the same."""
+    file = tmp_path / "buildkit-spec" / "config.toml"
+    file.parent.mkdir()
+    file.write_text("flyte_default = maybe")
+    code = "from flytekit import ImageSpec as I; print(I().builder, I(builder='buildkit').builder)"
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["default", "buildkit"]
+    assert "config.toml" in done.stderr
+    file.write_text("flyte_default = true")
+    done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["buildkit", "buildkit"]
+
+
+def test_a_failing_engine_of_flytekit_is_survived(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever registering raises, nothing but a warning comes out."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("another flytekit")
+
+    monkeypatch.setattr(ImageBuildEngine, "register", fail)
+    register({})
+    assert "another flytekit" in caplog.text
+
+
+def _no_requirements(store: RunningRegistry) -> str:
+    """Return a file that names flytekit, so that it is not added, for no Python at all."""
+    file = store.log.with_name("requirements.txt")
+    file.write_text("flytekit @ https://example.com/none.whl ; python_version < '3'\n")
+    return str(file)
