@@ -3,6 +3,7 @@
 The user's file is ``~/.config/buildkit-spec/config.toml`` (``XDG_CONFIG_HOME`` is honoured)::
 
     builder = "lab"                       # the one to use
+    flyte_default = true                  # flytekit's specs that name no builder are ours
 
     [builders.lab]
     address = ["tcp://one:1234", "tcp://two:1234"]
@@ -35,7 +36,7 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.spec.problems import Problems, Refusal, known_fields
-from buildkit_spec.spec.scalars import kind_of, line
+from buildkit_spec.spec.scalars import kind_of, line, switch
 from buildkit_spec.values.user import home_directory
 
 _TOOL = ("tool", "buildkit-spec")
@@ -50,12 +51,14 @@ class Configuration:
         builders: By name, in the file's order.
         current: Name of the one to use; empty when none is chosen.
         text: The file as it stands; empty when there is none.
+        is_flyte_default: Whether we build flytekit's specs that name no builder.
     """
 
     path: Path
     builders: Mapping[str, NamedBuilder] = field(default_factory=dict)
     current: str = ""
     text: str = ""
+    is_flyte_default: bool = False
 
     def named(self, name: str) -> NamedBuilder:
         """Return the builder of a name.
@@ -120,9 +123,9 @@ def parse_configuration(file: Path, text: str) -> Configuration:
     """
     builders: dict[str, NamedBuilder] = {}
 
-    def check(document: Mapping[str, Any]) -> str:
-        given, unknown = known_fields(document, ("builder", "builders"))
-        problems, current = Problems(unknown), ""
+    def check(document: Mapping[str, Any]) -> tuple[str, bool]:
+        given, unknown = known_fields(document, ("builder", "builders", "flyte_default"))
+        problems, current, is_default = Problems(unknown), "", False
         tables = given.get("builders", {})
         if not isinstance(tables, Mapping):
             problems.append(Problem("builders", f"is {kind_of(tables)}, not a table"))
@@ -135,11 +138,13 @@ def parse_configuration(file: Path, text: str) -> Configuration:
                 current = _name(given["builder"])
                 if current not in tables:
                     raise Refusal(f"there is no [builders.{current}]", "buildkit-spec builders ls")
+        with problems.under("flyte_default"):
+            is_default = switch(given.get("flyte_default", False))
         problems.refuse()
-        return current
+        return current, is_default
 
-    current = _checked(file, text, (), check)
-    return Configuration(file, builders, current, text)
+    current, is_default = _checked(file, text, (), check)
+    return Configuration(file, builders, current, text, is_default)
 
 
 def load_project(folder: Path) -> ProjectChoice | None:

@@ -130,6 +130,8 @@ def source_selection(spec: ImageSpec) -> FileSelection | None:
     if spec.source_root is None or mode in {None, CopyMode.NO_COPY}:
         return None
     root = Path(os.path.realpath(spec.resolve(spec.source_root)))
+    if spec.origin.source is not None:
+        return FileSelection(root, ExactFiles(spec.origin.source)) if spec.origin.source else None
     loaded: list[str] = []
     if mode is CopyMode.LOADED_MODULES:
         files = loaded_files() if spec.origin.modules is None else spec.origin.modules

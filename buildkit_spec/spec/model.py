@@ -24,7 +24,7 @@ from buildkit_spec.spec.fields import ImageSpecFields
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.local_requirements import LocalRequirement
-from buildkit_spec.spec.origin import Origin
+from buildkit_spec.spec.origin import Identity, Origin
 from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.spec.scalars import kind_of, list_of
 from buildkit_spec.spec.selection import FileSelection
@@ -125,6 +125,22 @@ class ImageSpec(ImageSpecFields):
         return read_spec(source)
 
     @classmethod
+    def from_flytekit(cls, spec: Any) -> ImageSpec:
+        """Return our spec of what a ``flytekit.ImageSpec`` says; its base spec too.
+
+        Fields mean the same. The name of the builder is left out, and id and tag are ours.
+
+        Args:
+            spec: A spec of flytekit 1.
+
+        Raises:
+            SpecValidationError: A value is wrong, which flytekit may not have told; all of them.
+        """
+        from buildkit_spec.spec.from_flytekit import translate
+
+        return translate(spec)
+
+    @classmethod
     def from_env(cls, *, pinned_packages: Sequence[str] | None = None, **fields: Any) -> ImageSpec:
         """Return a spec with this process' Python, and packages pinned to what is installed here.
 
@@ -149,7 +165,7 @@ class ImageSpec(ImageSpecFields):
         Raises:
             SpecValidationError: A field is unknown or a value is wrong; all problems at once.
         """
-        return self.make({**self.given, **changes}, self.origin)
+        return self.make({**self.given, **changes}, replace(self.origin, identity=None))
 
     def force_push(self) -> ImageSpec:
         """Return the spec with the wish to build and push even when the image is there."""
@@ -161,6 +177,22 @@ class ImageSpec(ImageSpecFields):
         Without a lock that fits, building it is refused. ``buildkit-spec lock`` writes one.
         """
         return self._moved(replace(self.origin, is_locked=True))
+
+    def known_as(self, id: str, tag: str, source: tuple[str, ...] | None = None) -> ImageSpec:
+        """Return the spec under the names that another tool gives it; a changed spec loses them.
+
+        Args:
+            id: What stands for the spec inside its image, in place of our `id`.
+            tag: The image's tag, as long as the files are what they are now.
+            source: The files of ``source_root``, relative to it, if that tool chose them.
+
+        Raises:
+            SpecValidationError: Files are missing; all of them.
+            SpecError: A file cannot be read.
+        """
+        spec = self._moved(replace(self.origin, identity=Identity(id, tag), source=source))
+        contents = identity.short_hash(identity.contents(spec))
+        return spec._moved(replace(spec.origin, identity=Identity(id, tag, contents)))
 
     def with_lock(self, path: Path | None) -> ImageSpec:
         """Return the spec with the file its lock stands in, there or not; None is no lock."""
@@ -211,7 +243,8 @@ class ImageSpec(ImageSpecFields):
     @cached_property
     def id(self) -> str:
         """What stands for the spec inside its image: 26 letters and digits; see `identity`."""
-        return identity.short_hash(identity.declared(self))
+        given = self.origin.identity
+        return given.id if given else identity.short_hash(identity.declared(self))
 
     @property
     def tag(self) -> str:
@@ -225,6 +258,9 @@ class ImageSpec(ImageSpecFields):
             SpecError: A file cannot be read.
         """
         spec_hash = identity.short_hash(identity.contents(self))
+        given = self.origin.identity
+        if given and spec_hash == given.contents:
+            return given.tag
         return self.tag_format.format(spec_hash=spec_hash) if self.tag_format else spec_hash
 
     def image_name(self) -> str:
@@ -385,6 +421,7 @@ class ImageSpec(ImageSpecFields):
 
     def _moved(self, origin: Origin) -> ImageSpec:
         spec = copy.copy(self)
+        vars(spec).pop("id", None)  # the origin may give another one
         vars(spec)["origin_"] = origin
         return spec
 

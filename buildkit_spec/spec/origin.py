@@ -16,6 +16,21 @@ def current_directory() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a spec is called by the tool that it was made for, in place of what we would call it.
+
+    Attributes:
+        id: Stands for the spec inside its image.
+        tag: The image's tag.
+        contents: Hash of what the image was to hold when the tag was made.
+    """
+
+    id: str
+    tag: str
+    contents: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where a spec was made.
 
@@ -26,6 +41,8 @@ class Origin:
         modules: Files of the Python modules that were loaded with it; None asks the process.
         lock: Where the lock of its Python packages would stand; None for a spec of no file.
         is_locked: Whether nothing may be resolved anew: see `ImageSpec.locked`.
+        identity: See `ImageSpec.known_as`.
+        source: The files of ``source_root``, relative to it, when somebody else chose them.
     """
 
     root: Path = field(default_factory=current_directory)
@@ -33,3 +50,5 @@ class Origin:
     modules: tuple[Path, ...] | None = field(default=None, compare=False)
     lock: Path | None = field(default=None, compare=False)
     is_locked: bool = field(default=False, compare=False)
+    identity: Identity | None = None
+    source: tuple[str, ...] | None = None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _bench import context, marshal, nochange, pool, scale, scenarios, startup
+from _bench import context, marshal, nochange, pool, pyflyte, scale, scenarios, startup
 
 
 def main(words: list[str]) -> int:
@@ -15,9 +15,13 @@ def main(words: list[str]) -> int:
         prog="scripts/bench", description=__doc__, epilog="FILE is found from the repository on."
     )
     parser.add_argument("parts", nargs="*", metavar="PART")
-    parser.add_argument("--scenarios", type=Path, metavar="FILE", help="steps of `scenarios`")
+    parser.add_argument(
+        "--scenarios", type=Path, metavar="FILE", help="steps of `scenarios` and `flyte`"
+    )
     parser.add_argument("--peer", type=Path, metavar="FILE", help="the peer's script")
-    parser.add_argument("--rounds", type=int, default=3, help="of `scenarios` (default: 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of `scenarios` and `flyte` (default: 3)"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="where our time goes")
     options = parser.parse_intermixed_args(words)
     parts: dict[str, Callable[[], None]] = {
@@ -32,6 +36,7 @@ def main(words: list[str]) -> int:
             is_verbose=options.verbose,
         ),
         "pool": pool.measure,
+        "flyte": lambda: pyflyte.measure(options.scenarios, rounds=max(1, options.rounds)),
         "scale": lambda: scale.measure(is_verbose=options.verbose),
     }
     unknown = [name for name in options.parts if name not in parts]

@@ -50,11 +50,11 @@ class Peer:
 def running(script: Path, scenarios: Path, depot: Depot, base: str, folder: Path) -> Iterator[Peer]:
     """Run the peer's script over a scenario file; *base* is in the registry of the depot."""
     command = [
-        str(_python()), paced.__file__, str(script), "--registry", depot.host,
+        str(python()), paced.__file__, str(script), "--registry", depot.host,
         "--base", base, "--uv", UV, "--micromamba", MICROMAMBA, "--scenarios", str(scenarios),
     ]  # fmt: skip
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        env = {**os.environ, **_docker(Path(scratch)), "TMPDIR": scratch}
+    with docker_environment(folder) as docker:
+        env = {**os.environ, **docker}
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
         )
@@ -68,6 +68,13 @@ def running(script: Path, scenarios: Path, depot: Depot, base: str, folder: Path
             process.stdout.close()
 
 
+@contextmanager
+def docker_environment(folder: Path) -> Iterator[dict[str, str]]:
+    """Give the environment in which the peer finds its docker, with temporary files in *folder*."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        yield {**_docker(Path(scratch)), "TMPDIR": scratch}
+
+
 def _docker(folder: Path) -> dict[str, str]:
     """Return the environment in which `docker build` is Debian's docker-cli with its buildx."""
     programs = Path(os.environ["ENGINE_DIR"]) / "programs/usr"
@@ -79,17 +86,17 @@ def _docker(folder: Path) -> dict[str, str]:
     return {"DOCKER_CONFIG": str(config), "PATH": path}
 
 
-def _python() -> Path:
-    """Return the Python of an environment with flytekit, made the first time."""
+def python(name: str = f"flytekit-{FLYTEKIT}") -> Path:
+    """Return the Python of an environment with flytekit, called *name*, made the first time."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "buildkit-spec" / "bench" / f"flytekit-{FLYTEKIT}"
-    python, stamp = home / "bin/python", home / ".complete"
+    home = cache / "buildkit-spec" / "bench" / name
+    found, stamp = home / "bin/python", home / ".complete"
     if not stamp.exists():
         print(f"installing flytekit {FLYTEKIT}, the peer", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        install = [str(python), "-m", "pip", "install", f"flytekit=={FLYTEKIT}"]
+        install = [str(found), "-m", "pip", "install", f"flytekit=={FLYTEKIT}"]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{' '.join(install)}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         stamp.touch()
-    return python
+    return found

@@ -36,21 +36,21 @@ def measure(file: Path | None, peer: Path | None, *, rounds: int, is_verbose: bo
         rounds: How often; the figures are medians.
         is_verbose: Whether to print the phases and the longest steps of our builds.
     """
-    file = _existing(file, "scenarios.json", "--scenarios")
-    peer = _existing(peer, "peer_default_builder.py", "--peer")
+    file = existing(file, "scenarios.json", "--scenarios")
+    peer = existing(peer, "peer_default_builder.py", "--peer")
     steps = scenario.read(file)
     print(ABOUT, flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         folder = Path(place)
         states = scenario.warm_up(steps)
         warming = [Step(f"warm-up {number + 1}", state) for number, state in enumerate(states)]
-        _say("warm-up, not timed")
+        say("warm-up, not timed")
         document = folder / "warm-up.json"
         document.write_text(json.dumps(scenario.document(states)), "utf-8")
         _round(warming, document, peer, folder / "warm-up", is_ours_first=True)
         figures = Figures()
         for number in range(rounds):
-            _say(f"round {number + 1} of {rounds}")
+            say(f"round {number + 1} of {rounds}")
             _round(
                 steps,
                 file,
@@ -96,10 +96,10 @@ def _round(
                     continue
                 size = place.image_bytes(reference)
                 figures.add(step.name, who, Measured(seconds, process_s, pushed, size))
-                _say(f"  {step.name}: {who} {seconds:.2f} s")
+                say(f"  {step.name}: {who} {seconds:.2f} s")
                 if is_verbose and who == "ours":
                     for line in ours.profile(ours_side.log):
-                        _say(f"      {line}")
+                        say(f"      {line}")
 
 
 class _Ours:
@@ -132,12 +132,14 @@ class _Ours:
         return built.seconds, built.process_s, built.references[0]
 
 
-def _existing(file: Path | None, name: str, option: str) -> Path:
+def existing(file: Path | None, name: str, option: str) -> Path:
+    """Return *file*, or the one of that *name* in the shared folder."""
     found = file or SHARED / name
     if not found.is_file():
         raise SystemExit(f"there is no {found}: name the file with {option} FILE")
     return found
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell how far it is."""
     print(text, file=sys.stderr, flush=True)

@@ -55,7 +55,7 @@ class Figures:
         return [ours.seconds / peer.seconds for ours, peer in pairs]
 
 
-def show(figures: Figures, steps: Sequence[str]) -> None:
+def show(figures: Figures, steps: Sequence[str], *, has_goals: bool = True) -> None:
     """Print the medians, the ratio of seconds with its range, and how it stands to the goal."""
     print(
         f"\n{'':26}{'seconds':>16}{'ratio':>9} {'':15} {'goal':15}{'process':>8}"
@@ -69,7 +69,7 @@ def show(figures: Figures, steps: Sequence[str]) -> None:
         spread = f"({min(ratios):.3f}–{max(ratios):.3f})" if len(ratios) > 1 else ""
         print(
             f"{step:26}{ours.seconds:8.2f}{peer.seconds:8.2f}{ratio:9.3f} {spread:15}"
-            f" {_verdict(GOALS.get(step), ratio):15}{ours.process_s:8.2f}"
+            f" {_verdict(GOALS.get(step) if has_goals else None, ratio):15}{ours.process_s:8.2f}"
             f"{ours.pushed_bytes / _MB:9.2f}{peer.pushed_bytes / _MB:9.2f}  "
             f"{ours.image_bytes / _MB:9.1f}{peer.image_bytes / _MB:9.1f}"
             f"{'' if ours.image_bytes <= peer.image_bytes else '  larger'}"
