@@ -80,7 +80,7 @@ def uris(text: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module", name="example")
 def _example(run: Run) -> subprocess.CompletedProcess[str]:
-    return run("--config", "config.yaml", "build", "--all", "pipeline.py")
+    return run("--config", "config.yaml", "build", "--all", "workflow.py")
 
 
 @pytest.fixture(scope="module", name="prepared")
@@ -94,7 +94,7 @@ def test_flyte_build_makes_what_the_layers_say_in_their_order(prepared: PulledIm
     """A command sees the packages, variables and files of the layers before it, and no later."""
     assert prepared.run("jq", "--version").stdout.startswith("jq-")
     assert prepared.path("/srv/data/made").read_text() == "tool\n"
-    assert prepared.path("/srv/pipeline.py").read_text().startswith('"""Two tasks')
+    assert prepared.path("/srv/workflow.py").read_text().startswith('"""Two tasks')
     said = prepared.run("python", "-c", "import six, sys; print(sys.prefix)").stdout
     assert said == "/opt/venv\n"
     assert prepared.config["config"]["WorkingDir"] == "/srv"
@@ -116,7 +116,7 @@ def test_image_that_is_there_is_not_built_again(
     run: Run, example: subprocess.CompletedProcess[str]
 ) -> None:
     """The registry is asked, and the name that Flyte is given names the same digest."""
-    again = run("--config", "config.yaml", "build", "--all", "pipeline.py")
+    again = run("--config", "config.yaml", "build", "--all", "workflow.py")
     assert "already exists, skipping build" in again.stdout + again.stderr
     assert "exporting" not in again.stderr
     assert uris(again.stdout) == uris(example.stdout)

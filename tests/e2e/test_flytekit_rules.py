@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import flytekit
 import pytest
+from flytekit.constants import CopyFileDetection
+from flytekit.image_spec.image_spec import ImageBuildEngine
 from registries import (
     RunningRegistry,
     basic,
@@ -23,17 +26,12 @@ from registries import (
     running_registry,
 )
 
+from buildkit_spec import BuildkitSpecError, ImageSpec
+from buildkit_spec.plugins.flytekit import LABEL, FlytekitBuilder, register
+from buildkit_spec.plugins.flytekit_images import FlyteBuildError
+from buildkit_spec.plugins.flytekit_spec import container_id, to_ours
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # flytekit's own
-
-flytekit = pytest.importorskip("flytekit")
-
-from flytekit.constants import CopyFileDetection  # noqa: E402
-from flytekit.image_spec.image_spec import ImageBuildEngine  # noqa: E402
-
-from buildkit_spec import BuildkitSpecError, ImageSpec  # noqa: E402
-from buildkit_spec.plugins.flytekit import LABEL, FlytekitBuilder, register  # noqa: E402
-from buildkit_spec.plugins.flytekit_images import FlyteBuildError  # noqa: E402
-from buildkit_spec.plugins.flytekit_spec import container_id, to_ours  # noqa: E402
 
 
 @pytest.fixture(scope="module", name="store")

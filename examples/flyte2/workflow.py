@@ -2,7 +2,7 @@
 
 REGISTRY is where they go, BASE_IMAGE a Debian image with Python 3.11::
 
-    flyte --config config.yaml build --all pipeline.py
+    flyte --config config.yaml build --all workflow.py
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import flyte
 
 base = flyte.Image.from_base(os.environ["BASE_IMAGE"]).clone(
-    registry=os.environ["REGISTRY"], name="pipeline", python_version=(3, 11), extendable=True
+    registry=os.environ["REGISTRY"], name="workflow", python_version=(3, 11), extendable=True
 )
 
 prepare_image = (
