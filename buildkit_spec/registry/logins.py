@@ -15,6 +15,7 @@ from buildkit_spec.values.user import home_directory
 
 if TYPE_CHECKING:
     from buildkit_spec.registry.login_file import Login, LoginFile
+    from buildkit_spec.registry.realms import Realms
     from buildkit_spec.registry.transport import Transport
 
 CLIENT_ID = "buildkit-spec"
@@ -58,6 +59,7 @@ class Logins:
         self._helper_lock = threading.Lock()
         self._read: list[LoginFile] | None = None
         self._helped: dict[tuple[str, str], tuple[float, Credentials | None]] = {}
+        self._realms: Realms | None = None
 
     @classmethod
     def load(cls, env: Mapping[str, str] = os.environ, *, home: Path | None = None) -> Logins:
@@ -166,6 +168,26 @@ class Logins:
             client_id=client_id,
             credentials=credentials,
         )
+
+    def check_realm(self, host: str, realm: str, scopes: Sequence[str]) -> None:
+        """Refuse to send a login to a token server that its registry does not name.
+
+        Args:
+            host: The registry, with optional port.
+            realm: The token server's URL, as somebody else told.
+            scopes: What the token is for.
+
+        Raises:
+            RegistryAuthError: It does not name it.
+            RegistryError: The registry cannot be asked.
+        """
+        from buildkit_spec.registry.realms import Realms
+
+        transport = self._over()
+        with self._lock:
+            if self._realms is None:
+                self._realms = Realms(transport)
+        self._realms.check(host, realm, [one.split(":")[1] for one in scopes if one.count(":") > 1])
 
     def _over(self) -> Transport:
         from buildkit_spec.registry.transport import Transport

@@ -29,6 +29,13 @@ class Logins(Protocol):
             RegistryAuthError: It cannot be told, such as when a credential helper fails.
         """
 
+    def check_realm(self, host: str, realm: str, scopes: Sequence[str]) -> None:
+        """Refuse to send a login to a token server that its registry does not name.
+
+        Raises:
+            RegistryError: It does not name it, or cannot be asked.
+        """
+
     def fetch_token(
         self,
         *,
@@ -78,13 +85,16 @@ class Auth:
 
     def _fetch_token(self, call: Call[pb.FetchTokenRequest, pb.FetchTokenResponse]) -> None:
         for request in call.messages():
+            login, scopes = self._logins.credentials(request.Host), tuple(request.Scopes)
+            if login is not None and login.secret:
+                self._logins.check_realm(request.Host, request.Realm, scopes)
             token = self._logins.fetch_token(
                 host=request.Host,
                 realm=request.Realm,
                 service=request.Service,
-                scopes=tuple(request.Scopes),
+                scopes=scopes,
                 client_id=request.ClientID,
-                credentials=self._logins.credentials(request.Host),
+                credentials=login,
             )
             call.send(
                 pb.FetchTokenResponse(

@@ -30,6 +30,10 @@ class FixedLogins:
         }
         return known.get(host)
 
+    def check_realm(self, host: str, realm: str, scopes: Sequence[str]) -> None:
+        if realm.startswith("https://thief.test"):
+            raise RegistryAuthError(f"{host} does not name it")
+
     def fetch_token(
         self,
         *,
@@ -97,6 +101,16 @@ def test_token_is_fetched_here(serve: Callable[..., Served]) -> None:
             "daemon",
         )
     ]
+
+
+def test_token_server_of_somebody_else_gets_no_login(serve: Callable[..., Served]) -> None:
+    """Where the daemon wants a login sent is checked before anything is sent."""
+    logins = FixedLogins()
+    request = pb.FetchTokenRequest(Host="password.test", Realm="https://thief.test/token")
+
+    with pytest.raises(grpc.RpcError, match="does not name it"):
+        serve(Auth(logins)).unary(pb.Auth.FetchToken, request)
+    assert logins.asked == []
 
 
 def _authority(served: Served, host: str, salt: bytes) -> bytes:
