@@ -16,6 +16,7 @@ _COMMANDS = {
     "plan": "Show the graph of an image without building it.",
     "exists": "Tell whether images are in their registry.",
     "info": "Show the daemon: address, version, workers, capabilities.",
+    "doctor": "Look for what stands in the way of a build, and say what to do about it.",
     "builders": "Name daemons, and choose the one to build on.",
     "daemon": "See and stop the daemon that builds start where none runs.",
     "certs": "Make certificates for builder machines and those who build on them.",

@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from buildkit_spec.builder import BuildkitBuilder
-    from buildkit_spec.client import Endpoint, Tls
+    from buildkit_spec.client import Endpoint, Tls, Wish
     from buildkit_spec.reach import Embedded
     from buildkit_spec.spec import ImageSpec
 
@@ -35,11 +35,15 @@ class Daemon:
         Raises:
             BuildkitSpecError: See `find_endpoint`.
         """
-        from buildkit_spec.client import Wish
         from buildkit_spec.reach import find_reachable
 
-        wish = Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
-        return find_reachable(wish, os.environ)
+        return find_reachable(self.wish(), os.environ)
+
+    def wish(self) -> Wish:
+        """Return it as the library has it."""
+        from buildkit_spec.client import Wish
+
+        return Wish(self.address or "", self.builder or "", self._tls(), self.is_insecure)
 
     def make_builder(
         self, insecure_registries: tuple[str, ...] = (), embedded: Embedded | None = None
