@@ -221,6 +221,22 @@ class ThrowawayEngine:
         os.kill(self._process.pid, number)
         self._process.wait()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop it, as a machine that swaps or a debugger would, and let it go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
+
+    def have_disk_of(self, size: str) -> None:
+        """Have a disk of its own, such as ``64m``; before it is started."""
+        data = self.home / "data"
+        data.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", data], check=True)
+
     def remove(self) -> None:
         """Leave no process, mount or file behind."""
         if self._process is not None and self._process.poll() is None:
@@ -256,10 +272,12 @@ class ThrowawayEngine:
 
 
 @contextlib.contextmanager
-def throwaway_engine() -> Iterator[ThrowawayEngine]:
-    """Run an engine that a test may kill."""
+def throwaway_engine(disk: str = "") -> Iterator[ThrowawayEngine]:
+    """Run an engine that a test may kill, on a disk of the size *disk* if it is given."""
     engine = ThrowawayEngine()
     try:
+        if disk:
+            engine.have_disk_of(disk)
         engine.start()
         yield engine
     finally:

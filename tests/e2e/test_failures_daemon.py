@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from failing import (
     begin_cli,
     cli,
     digest_of,
+    fails,
     image_kept,
     throwaway_engine,
     write_yaml,
@@ -25,7 +27,12 @@ from making import MakeSpec
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.client import Address, BuildOutput, Client, Gateway
-from buildkit_spec.errors import ConnectionFailedError, SolveCanceledError
+from buildkit_spec.errors import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    SolveCanceledError,
+    SolveError,
+)
 
 
 @pytest.fixture(name="engine")
@@ -91,6 +98,35 @@ def test_daemon_that_comes_back_builds_again(engine: ThrowawayEngine, spec: Make
     result = builder.build(made)
 
     assert digest_of(made) == result.digest
+
+
+def test_daemon_that_stops_for_a_while_goes_on_with_the_build(
+    engine: ThrowawayEngine, spec: MakeSpec
+) -> None:
+    """A build that is under way waits; who comes meanwhile is told, and changes nothing."""
+    step = LongStep()
+    made = spec(commands=[f"{step.command} || true"], builder_options={"network": "none"})
+    build = BuildInBackground(BuildkitBuilder(engine.address), made)
+    step.await_begin()
+    with engine.paused():
+        error = fails(BuildkitBuilder(engine.address), spec(name="other"), DeadlineExceededError)
+    for process in step.processes:
+        os.kill(process, signal.SIGTERM)
+
+    assert build.wait() is None
+    assert digest_of(made) is not None
+    assert error.address == engine.address
+
+
+def test_daemon_whose_disk_is_full_says_so(spec: MakeSpec, tmp_path: Path) -> None:
+    """The build fails with what to do, and the image that was there stays."""
+    (tmp_path / "large").write_bytes(os.urandom(96 << 20))
+    with throwaway_engine(disk="64m") as engine:
+        made = spec(base_image="scratch", source_root=str(tmp_path))
+        error = fails(BuildkitBuilder(engine.address), made, SolveError)
+
+    assert error.message == "the daemon's disk is full"
+    assert "prune" in error.remedy
 
 
 def test_killed_daemon_ends_the_command_line_with_3(
