@@ -16,6 +16,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> None:
+    """Have Ctrl-C be what Python makes of it, also after flytekit was imported."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def is_updating_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are written instead of compared."""
