@@ -44,14 +44,15 @@ class SharedDir:
             directory; what it refuses is not sent, nor entered. None accepts everything. Called
             from a thread of the session's.
         mode_mask: Permission bits that are sent, symlinks' aside; the others are cleared.
-        stamp_ns: Returns what is sent as an entry's time, by its path, in nanoseconds. The daemon
-            does not ask for a file whose size and time it has seen. None sends the real one.
+        stamp_ns: Returns what is sent as an entry's time, by its path and its ``lstat``, in
+            nanoseconds. The daemon does not ask for a file whose size and time it has seen. None
+            sends the real one.
     """
 
     root: Path
     accepts: Callable[[str, bool], bool] | None = None
     mode_mask: int = 0o7777
-    stamp_ns: Callable[[str], int] | None = None
+    stamp_ns: Callable[[str, os.stat_result], int] | None = None
 
 
 class FileSync:
@@ -166,7 +167,9 @@ class _Transfer:
                 path=entry.path,
                 mode=go_mode(status.st_mode, self._mode_mask),
                 size=0 if kind == stat.S_IFDIR else status.st_size,
-                modTime=self._stamp_ns(entry.path) if self._stamp_ns else status.st_mtime_ns,
+                modTime=self._stamp_ns(entry.path, status)
+                if self._stamp_ns
+                else status.st_mtime_ns,
                 linkname=entry.link,
             )
         except (UnicodeEncodeError, ValueError) as error:

@@ -23,7 +23,7 @@ checked the files out, so it is neither hashed nor meant to be sent."""
 _CHUNK_BYTES = 1 << 20
 _STAMP_BYTES = 7  # as nanoseconds, times from 1970 to 1972
 
-_known_digests: dict[Path, tuple[tuple[int, int, int, int], bytes]] = {}
+_known_digests: dict[str, tuple[tuple[int, int, int, int], bytes]] = {}
 """Digests of this process by file, each with what `lstat` said when the file was read."""
 
 
@@ -69,6 +69,7 @@ class FileSelection:
 
     def __init__(self, root: Path, rule: Rule) -> None:
         self.root = root
+        self._prefix = os.path.join(root, "")  # noqa: PTH118 - text: pathlib is slow for each file
         self._rule = rule
 
     def __repr__(self) -> str:
@@ -116,12 +117,16 @@ class FileSelection:
                 whole.update(part)
         return whole.hexdigest()
 
-    def stamp_ns(self, path: str) -> int:
+    def stamp_ns(self, path: str, status: os.stat_result | None = None) -> int:
         """Return a time made of what the entry *path* holds: equal contents, equal times.
 
         Receivers take equal size and time for equal contents. With real times that is wrong where
         times are set, as by a checkout that gives every file the date of its commit; and it is
         wasteful for fresh checkouts, whose files are the same with other times.
+
+        Args:
+            path: Relative, with ``/``.
+            status: What ``lstat`` says of it now, by who knows that already.
 
         Raises:
             SpecError: The file cannot be read.
@@ -129,7 +134,7 @@ class FileSelection:
         entry = self._entries.get(path)
         if entry is None or entry.kind != "file":
             return 0
-        return int.from_bytes(self._content_digest(entry)[:_STAMP_BYTES], "big")
+        return int.from_bytes(self._content_digest(entry, status)[:_STAMP_BYTES], "big")
 
     @cached_property
     def _entries(self) -> dict[str, SelectedFile]:
@@ -155,21 +160,21 @@ class FileSelection:
 
     def _listed(self, directory: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self.root / directory) as items:
+            with os.scandir(self._prefix + directory) as items:
                 return list(items)
         except OSError as error:
-            raise _unreadable(self.root / directory, error) from error
+            raise _unreadable(self._prefix + directory, error) from error
 
     def _entry(self, path: str, item: os.DirEntry[str]) -> SelectedFile | None:
         try:
             path.encode()
             status = item.stat(follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                target = str(Path(item.path).readlink())
+                target = os.readlink(item.path)  # noqa: PTH115
                 target.encode()
                 return SelectedFile(path, "symlink", target=target)
         except OSError as error:
-            raise _unreadable(Path(item.path), error) from error
+            raise _unreadable(item.path, error) from error
         except UnicodeEncodeError as error:
             raise SpecError(
                 f"a file name is not UTF-8: {os.fsencode(path)!r} in {self.root}",
@@ -181,31 +186,36 @@ class FileSelection:
 
     def _directory(self, path: str) -> SelectedFile:
         try:
-            return SelectedFile(path, "directory", (self.root / path).stat().st_mode & MODE_MASK)
+            return SelectedFile(path, "directory", os.stat(self._prefix + path).st_mode & MODE_MASK)  # noqa: PTH116
         except OSError as error:
-            raise _unreadable(self.root / path, error) from error
+            raise _unreadable(self._prefix + path, error) from error
 
-    def _content_digest(self, entry: SelectedFile) -> bytes:
+    def _content_digest(self, entry: SelectedFile, status: os.stat_result | None = None) -> bytes:
         """Return the sha256 of a file's bytes, read again only when the file was touched.
 
         The change time cannot be set, unlike the modification time.
         """
-        path = self.root / entry.path
+        path = self._prefix + entry.path
         try:
-            status = path.lstat()
+            status = status or os.lstat(path)
             touched = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             known = _known_digests.get(path)
             if known is not None and known[0] == touched:
                 return known[1]
-            content = hashlib.sha256()
-            with path.open("rb") as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    content.update(chunk)
+            digest = _sha256(path)
         except OSError as error:
             raise _unreadable(path, error) from error
-        _known_digests[path] = (touched, content.digest())
-        return content.digest()
+        _known_digests[path] = (touched, digest)
+        return digest
 
 
-def _unreadable(path: Path, error: OSError) -> SpecError:
-    return SpecError(f"cannot read {path}: {(error.strerror or str(error)).lower()}")
+def _sha256(path: str) -> bytes:
+    content = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        while chunk := stream.read(_CHUNK_BYTES):
+            content.update(chunk)
+    return content.digest()
+
+
+def _unreadable(path: str, error: OSError) -> SpecError:
+    return SpecError(f"cannot read {path.rstrip('/')}: {(error.strerror or str(error)).lower()}")
