@@ -33,6 +33,8 @@ class DockerIgnore:
 
     def ignores(self, path: str) -> bool:
         """Whether *path* is ignored, itself or through a directory above it."""
+        if not self._patterns:
+            return False
         parts = path.split("/")
         lineage = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
         is_ignored = False

@@ -40,23 +40,40 @@ class GitIgnore:
     def __init__(self, root: Path) -> None:
         tops = (place for place in (root, *root.parents) if is_there(place / ".git"))
         self._top = next(tops, root)
-        self._prefix = root.relative_to(self._top).parts
-        self._files: dict[tuple[str, ...], tuple[_Pattern, ...]] = {}
+        prefix = root.relative_to(self._top).as_posix()
+        self._prefix = "" if prefix == "." else f"{prefix}/"
+        self._files: dict[str, tuple[_Pattern, ...]] = {}
+        self._chains: dict[str, tuple[tuple[int, tuple[_Pattern, ...]], ...]] = {}
 
     def ignores(self, path: str, *, is_dir: bool) -> bool:
         """Whether *path* (relative to the root) is ignored, no directory above it being so."""
-        parts = (*self._prefix, *path.split("/"))
-        for depth in range(len(parts) - 1, -1, -1):
-            relative = "/".join(parts[depth:])
-            for pattern in self._patterns(parts[:depth]):
-                if pattern.matches(relative, parts[-1], is_dir=is_dir):
+        path = self._prefix + path
+        directory, _, name = path.rpartition("/")
+        for start, patterns in self._chain(directory):
+            relative = path[start:]
+            for pattern in patterns:
+                if pattern.matches(relative, name, is_dir=is_dir):
                     return not pattern.is_exception
         return False
 
-    def _patterns(self, directory: tuple[str, ...]) -> tuple[_Pattern, ...]:
+    def _chain(self, directory: str) -> tuple[tuple[int, tuple[_Pattern, ...]], ...]:
+        """Return what decides in a directory, the nearest file first.
+
+        Pairs of where the part of a path begins that a file's patterns are about, and these.
+        """
+        chain = self._chains.get(directory)
+        if chain is None:
+            above = directory.rpartition("/")[0]
+            chain = self._chain(above) if directory else ()
+            if patterns := self._patterns(directory):
+                chain = ((len(directory) + 1 if directory else 0, patterns), *chain)
+            self._chains[directory] = chain
+        return chain
+
+    def _patterns(self, directory: str) -> tuple[_Pattern, ...]:
         """Return the patterns of a directory's file, the last one first: it decides."""
         if directory not in self._files:
-            lines = text_of(self._top.joinpath(*directory, ".gitignore")).split("\n")
+            lines = text_of(self._top / directory / ".gitignore").split("\n")
             patterns = [_Pattern(line) for line in lines if not line.startswith("#")]
             self._files[directory] = tuple(pattern for pattern in patterns[::-1] if pattern.regex)
         return self._files[directory]
