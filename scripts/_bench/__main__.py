@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _bench import context, marshal, nochange, pool, pyflyte, scale, scenarios, startup
+from _bench import context, exists, marshal, nochange, pool, pyflyte, scale, scenarios, startup
 
 
 def main(words: list[str]) -> int:
@@ -29,6 +29,7 @@ def main(words: list[str]) -> int:
         "nochange": nochange.measure,
         "marshal": marshal.measure,
         "context": context.measure,
+        "exists": exists.measure,
         "scenarios": lambda: scenarios.measure(
             options.scenarios,
             options.peer,

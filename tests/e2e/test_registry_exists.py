@@ -244,6 +244,49 @@ def test_bearer_token_is_fetched_with_the_login(tokens: TokenServer, tmp_path: P
                 client.exists(ref(registry, "team/private:1"))
 
 
+def connections(lines: list[str]) -> set[str]:
+    """The clients' addresses of an access log: one for each connection."""
+    return {line.split(" ", 1)[0] for line in lines}
+
+
+def test_burst_with_a_login_opens_few_connections_and_finds_the_login_once(
+    guarded: RunningRegistry, tmp_path: Path
+) -> None:
+    """Fifty questions go over sixteen connections at most; only their first ones are refused."""
+    references = [ref(guarded, f"team/app:{number}") for number in range(50)]
+    before = len(guarded.requests())
+    with client_of(tmp_path, **login(guarded.host)) as client:
+        answers = client.exists_many(references)
+        client.exists_many(references)
+    lines = guarded.requests(before + 101)[before:]
+
+    assert [number for number in range(50) if answers[references[number]]] == [1]
+    assert len(connections(lines)) <= 16
+    assert sum('" 401 ' in line for line in lines) <= 16
+
+
+def test_burst_fetches_one_token_for_each_repository(tokens: TokenServer, tmp_path: Path) -> None:
+    """Fifty questions about five repositories cost five tokens, over few connections."""
+    with odd_server(tokens.answer) as server:
+        home = tmp_path / "registry"
+        with running_registry(home, auth=tokens.auth(server.host)) as registry:
+            references = [
+                ref(registry, f"team/app{repository}:{tag}")
+                for tag in range(10)
+                for repository in range(5)
+            ]
+            with client_of(tmp_path, **login(registry.host)) as client:
+                for _ in range(2):
+                    assert set(client.exists_many(references).values()) == {False}
+            lines = registry.requests(101)
+
+    # without OAuth each token takes a second request
+    assert len(server.asked) == (5 if tokens.has_oauth else 10)
+    assert len({asked.port for asked in server.asked}) <= 5
+    assert len(connections(lines)) <= 16
+    assert sum('" 401 ' in line for line in lines) <= 16
+
+
 def test_identity_token_gets_a_bearer_token(tmp_path: Path) -> None:
     """An identity token is a refresh token for the token server."""
     tokens = TokenServer(tmp_path / "tokens")
