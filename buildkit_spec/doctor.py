@@ -200,8 +200,7 @@ def _image(registry: Registry, image: Reference) -> Finding:
         who = "with a login" if login is not None else "without a login"
         there = registry.exists(image)
     except RegistryAuthError as error:
-        remedy = error.remedy or f"docker login {image.registry}"
-        return Finding("registry", "bad", error.message, remedy)
+        return Finding("registry", "bad", error.message, error.remedy)
     except BuildkitSpecError as error:
         return _bad("registry", error)
     return Finding(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from buildkit_spec.values import DOCKER_HUB
+from buildkit_spec.registry.login_commands import login_command
 
 
 class Trouble(Enum):
@@ -44,7 +44,7 @@ def remedy(trouble: Trouble, host: str, *, is_push: bool) -> str:
         is_push: Whether an image was to go there, not to come from there.
     """
     place = host or "the registry"
-    login = f"docker login {'' if host == DOCKER_HUB else host}".rstrip()
+    login = login_command(host) if host else "docker login"
     return {
         Trouble.AUTH: f"{login}, with an account that may {'push' if is_push else 'pull'}"
         + ("" if is_push else "; private and absent look the same: check the spelling too"),

@@ -13,8 +13,8 @@ from buildkit_spec.errors import (
     RegistryError,
     RegistryUnavailableError,
 )
-from buildkit_spec.registry.hosts import canonical_host
-from buildkit_spec.values import DOCKER_HUB, Credentials, Digest, Reference
+from buildkit_spec.registry.login_commands import login_command
+from buildkit_spec.values import Credentials, Digest, Reference
 
 if TYPE_CHECKING:
     from buildkit_spec.registry.transport import Answer
@@ -85,7 +85,7 @@ def login_refused(
     else:
         message = f"{host} refuses {_whose(credentials)}"
     return RegistryAuthError(
-        message, reference=reference, status=status, remedy=_login_command(host)
+        message, reference=reference, status=status, remedy=login_command(host)
     )
 
 
@@ -107,7 +107,7 @@ def answer_error(
             f"{who} see {name}: it is private, or not there{said}",
             reference=name,
             status=status,
-            remedy=f"{_login_command(host)} (or build with --force, if it was never pushed)",
+            remedy=f"{login_command(host)} (or build with --force, if it was never pushed)",
         )
     if status == 429:
         after = answer.headers.get("retry-after", "")
@@ -116,7 +116,7 @@ def answer_error(
             f"{host} takes no more requests from us for now{said}",
             reference=name,
             status=status,
-            remedy=when if credentials else f"{when}, or log in: {_login_command(host)}",
+            remedy=when if credentials else f"{when}, or log in: {login_command(host)}",
         )
     if status >= 500:
         return RegistryUnavailableError(
@@ -162,10 +162,6 @@ def altered(reference: Reference, digest: Digest) -> RegistryError:
 def _whose(credentials: Credentials) -> str:
     user = credentials.username
     return f"the login of user {user!r}" if user else "the token on this machine"
-
-
-def _login_command(host: str) -> str:
-    return "docker login" if canonical_host(host) == DOCKER_HUB else f"docker login {host}"
 
 
 def _server_message(answer: Answer) -> str:

@@ -34,10 +34,12 @@ class Logins:
     """Logins by registry host. Nothing is read before a registry asks for a login.
 
     The first file that has a login for the host wins; in each file a credential helper goes
-    before the entries. Safe to use from several threads at once.
+    before the entries: the host's own one, else the store. Safe to use from several threads at
+    once.
 
     Args:
         paths: Login files in the order they are asked; those that do not exist are passed over.
+        inline: The text of a login file that goes before them, as ``$DOCKER_AUTH_CONFIG`` has it.
         env: The environment credential helpers run in.
         transport: What tokens are fetched over; by default one of its own with *env*'s proxies.
         helper_timeout_s: How long a credential helper may take, in seconds.
@@ -47,11 +49,13 @@ class Logins:
         self,
         paths: Sequence[Path] = (),
         *,
+        inline: str = "",
         env: Mapping[str, str] = os.environ,
         transport: Transport | None = None,
         helper_timeout_s: float = _HELPER_TIMEOUT_S,
     ) -> None:
         self._paths = tuple(paths)
+        self._inline = inline
         self._env = env
         self._transport = transport
         self._helper_timeout_s = helper_timeout_s
@@ -65,9 +69,10 @@ class Logins:
     def load(cls, env: Mapping[str, str] = os.environ, *, home: Path | None = None) -> Logins:
         """Return the logins that Docker and podman keep for this user.
 
-        The files, first to last: ``$REGISTRY_AUTH_FILE``; ``$DOCKER_CONFIG/config.json``, by
-        default ``~/.docker/config.json``; ``$XDG_RUNTIME_DIR/containers/auth.json``;
-        ``$XDG_CONFIG_HOME/containers/auth.json``, by default ``~/.config/containers/auth.json``.
+        First to last: the text of ``$DOCKER_AUTH_CONFIG``; the files ``$REGISTRY_AUTH_FILE``;
+        ``$DOCKER_CONFIG/config.json``, by default ``~/.docker/config.json``;
+        ``$XDG_RUNTIME_DIR/containers/auth.json``; ``$XDG_CONFIG_HOME/containers/auth.json``, by
+        default ``~/.config/containers/auth.json``.
 
         Args:
             env: The environment.
@@ -84,12 +89,13 @@ class Logins:
         if runtime := env.get("XDG_RUNTIME_DIR"):
             paths.append(Path(runtime) / "containers" / "auth.json")
         paths.append(config / "containers" / "auth.json")
-        return cls(paths, env=env)
+        return cls(paths, inline=env.get("DOCKER_AUTH_CONFIG", ""), env=env)
 
     def over(self, transport: Transport) -> Logins:
         """Return the same logins, fetching tokens over *transport*."""
         return Logins(
             self._paths,
+            inline=self._inline,
             env=self._env,
             transport=transport,
             helper_timeout_s=self._helper_timeout_s,
@@ -107,7 +113,7 @@ class Logins:
         """
         host = canonical_host(host)
         for file in self._files():
-            name = file.helpers.get(host) or file.store
+            name = file.helpers.get(host, file.store)
             found = self._ask_helper(name, host) if name else None
             if found is not None:
                 return found
@@ -115,6 +121,20 @@ class Logins:
             if login is not None and login.credentials.secret:
                 return login.credentials
         return None
+
+    def has_any(self, host: str) -> bool:
+        """Whether there is a login for a registry, or for a part of it.
+
+        Args:
+            host: As for `credentials`.
+
+        Raises:
+            RegistryAuthError: A login file or a credential helper cannot be used.
+        """
+        name = canonical_host(host)
+        return any(login.host == name for file in self._files() for login in file.logins) or (
+            self.credentials(name) is not None
+        )
 
     def registry_token(self, host: str, repository: str = "") -> str:
         """Return the bearer token that a login file has for a registry, or an empty text.
@@ -202,8 +222,9 @@ class Logins:
 
         with self._lock:
             if self._read is None:
-                files = (LoginFile.read(path) for path in self._paths)
-                self._read = [file for file in files if file is not None]
+                inline = self._inline and LoginFile.parse(self._inline, "$DOCKER_AUTH_CONFIG")
+                files = [inline, *(LoginFile.read(path) for path in self._paths)]
+                self._read = [file for file in files if file]
             return self._read
 
     def _ask_helper(self, name: str, host: str) -> Credentials | None:

@@ -22,8 +22,15 @@ _SEED_BYTES = 32
 class Logins(Protocol):
     """Somebody who knows the logins of this machine."""
 
-    def credentials(self, host: str) -> Credentials | None:
-        """Return the login for a registry's host; None when there is none.
+    def credentials(self, host: str, repository: str = "") -> Credentials | None:
+        """Return the login for a registry's host, or for a repository of it; None without one.
+
+        Raises:
+            RegistryAuthError: It cannot be told, such as when a credential helper fails.
+        """
+
+    def has_any(self, host: str) -> bool:
+        """Whether there is a login for a registry's host, or for a part of it.
 
         Raises:
             RegistryAuthError: It cannot be told, such as when a credential helper fails.
@@ -85,7 +92,8 @@ class Auth:
 
     def _fetch_token(self, call: Call[pb.FetchTokenRequest, pb.FetchTokenResponse]) -> None:
         for request in call.messages():
-            login, scopes = self._logins.credentials(request.Host), tuple(request.Scopes)
+            scopes = tuple(request.Scopes)
+            login = self._logins.credentials(request.Host, _repository(scopes))
             if login is not None and login.secret:
                 self._logins.check_realm(request.Host, request.Realm, scopes)
             token = self._logins.fetch_token(
@@ -120,6 +128,15 @@ class Auth:
     def _key(self, host: str, salt: bytes) -> Any:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        login = self._logins.credentials(host)
-        seed = self._seed if login is not None and login.secret else b""
+        seed = self._seed if self._logins.has_any(host) else b""
         return Ed25519PrivateKey.from_private_bytes(hmac.digest(salt, seed, hashlib.sha256))
+
+
+def _repository(scopes: Sequence[str]) -> str:
+    """Return whose login a token needs: what is pushed to, else what is pulled from.
+
+    A push may ask for a second repository too, which has some of the layers already.
+    """
+    parts = [scope.split(":") for scope in scopes if scope.startswith("repository:")]
+    named = sorted(parts, key=lambda one: "push" not in one[-1])
+    return named[0][1] if named else ""

@@ -109,14 +109,15 @@ def running_registry(
     clients: Path | None = None,
     pushing: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
+    address: str = "127.0.0.1",
 ) -> Iterator[RunningRegistry]:
-    """Start docker-registry on a free loopback port, with its files below `home`.
+    """Start docker-registry on a free port of a loopback address, with its files below `home`.
 
     Over TLS it may ask for client certificates of an authority, `clients`. Its environment may say
     what else its configuration would.
     """
     home.mkdir(parents=True, exist_ok=True)
-    host = f"127.0.0.1:{free_port()}"
+    host = f"{address}:{free_port()}"
     config: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": False}},
@@ -252,7 +253,7 @@ def _push_blob(registry: RunningRegistry, repository: str, data: bytes) -> str:
 
 
 def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    name, port = host.split(":")
+    name, _, port = host.replace("[", "").replace("]", "").rpartition(":")
     for _ in range(400):
         assert process.poll() is None, log.read_text()
         try:

@@ -159,6 +159,23 @@ def test_many_images_are_asked_for_at_once(anonymous: RunningRegistry, client: R
     assert len(anonymous.requests(before + 50)) - before == 50
 
 
+@pytest.mark.parametrize("name", ["localhost", "[::1]"])
+def test_registry_of_this_machine_is_asked_under_each_of_its_names(
+    name: str, tmp_path: Path
+) -> None:
+    """A name and an IPv6 address are loopback too: http, with the login of that name and port."""
+    if not Path("/proc/net/if_inet6").exists() and name == "[::1]":
+        pytest.skip("this machine has no IPv6")
+    home = tmp_path / "registry"
+    pushing = {"Authorization": basic()}
+    auth = htpasswd_auth(home)
+    with running_registry(home, auth=auth, pushing=pushing, address=name) as registry:
+        push_image(registry, "team/app", "1")
+        with client_of(tmp_path, **login(f"http://{registry.host}/v2/")) as client:
+            assert client.exists(ref(registry, "team/app:1")) is True
+            assert client.exists(ref(registry, "team/app:2")) is False
+
+
 def test_one_registry_down_does_not_hide_the_others(
     anonymous: RunningRegistry, client: Registry
 ) -> None:

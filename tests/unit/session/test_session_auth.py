@@ -21,7 +21,9 @@ class FixedLogins:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str, tuple[str, ...], str]] = []
 
-    def credentials(self, host: str) -> Credentials | None:
+    def credentials(self, host: str, repository: str = "") -> Credentials | None:
+        if host == "parts.test" and repository == "team/app":
+            return Credentials("team", "secret")
         if host == "broken.test":
             raise RegistryAuthError("the credential helper failed: locked")
         known = {
@@ -29,6 +31,9 @@ class FixedLogins:
             "identity.test": Credentials("me", identity_token="refresh"),
         }
         return known.get(host)
+
+    def has_any(self, host: str) -> bool:
+        return host == "parts.test" or self.credentials(host) is not None
 
     def check_realm(self, host: str, realm: str, scopes: Sequence[str]) -> None:
         if realm.startswith("https://thief.test"):
@@ -45,7 +50,7 @@ class FixedLogins:
         credentials: Credentials | None,
     ) -> BearerToken:
         self.asked.append((host, realm, service, tuple(scopes), client_id))
-        assert credentials == self.credentials(host)
+        assert credentials == self.credentials(host, "team/app")
         return BearerToken("token", 300, 1_700_000_000)
 
 
@@ -101,6 +106,20 @@ def test_token_is_fetched_here(serve: Callable[..., Served]) -> None:
             "daemon",
         )
     ]
+
+
+def test_token_for_a_part_of_a_registry_is_fetched_with_the_login_of_that_part(
+    serve: Callable[..., Served],
+) -> None:
+    """The scope that is pushed to says whose login it is; it is shared with nobody."""
+    scopes = ["repository:other/app:pull", "repository:team/app:pull,push"]
+    request = pb.FetchTokenRequest(
+        Host="parts.test", Realm="https://auth.test/token", Scopes=scopes
+    )
+    first, second = serve(Auth(FixedLogins())), serve(Auth(FixedLogins()))
+
+    assert first.unary(pb.Auth.FetchToken, request).Token == "token"
+    assert _authority(first, "parts.test", b"s") != _authority(second, "parts.test", b"s")
 
 
 def test_token_server_of_somebody_else_gets_no_login(serve: Callable[..., Served]) -> None:
