@@ -112,11 +112,16 @@ class DistributionApi:
         content_type: str = "",
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
-        """Send a request, and once more with the login that the registry asks for."""
+        """Send a request, and once more with the login that the registry asks for.
+
+        A token that is refused is replaced once: it may have expired, or its server's clock is
+        wrong.
+        """
         registry, repository = reference.registry, reference.repository
         try:
             login = self._authorizer.header(registry, repository)
-            for is_last in (False, True):
+            was_refused = False
+            while True:
                 headers = {"Accept": accept}
                 if content_type:
                     headers["Content-Type"] = content_type
@@ -125,10 +130,13 @@ class DistributionApi:
                 answer = self._transport.ask(
                     method, api_host(registry), path, headers, body, limit_bytes=limit_bytes
                 )
-                if answer.status != 401 or is_last:
+                if answer.status != 401 or was_refused:
                     break
                 asked = answer.headers.get("www-authenticate", "")
-                login = self._authorizer.challenge(registry, repository, asked, login)
+                other = self._authorizer.challenge(registry, repository, asked, login)
+                if other == login:
+                    break
+                login, was_refused = other, bool(login)
         except RegistryError as error:
             error.reference = error.reference or str(reference)
             raise

@@ -68,6 +68,10 @@ class Authorizer:
             asked: The value of ``WWW-Authenticate``.
             refused: The ``Authorization`` that was just refused; empty when there was none.
 
+        Returns:
+            *refused* itself when there is no better one: a password is refused for good, and so is
+            a token that does not allow enough.
+
         Raises:
             RegistryAuthError: There is no login, or it is refused.
             RegistryUnavailableError: The registry asks for nothing that we can give.
@@ -83,13 +87,18 @@ class Authorizer:
                 remedy="check that this is a registry",
             )
         self._challenges[registry] = challenge
-        if scope := challenge.parameters.get("scope"):
-            # Not always the repository's own name: Artifactory and Harbor put a project before it.
-            self._scopes[registry, repository] = scope.split()
+        key = (registry, repository)
         with self._lock_of(registry, repository):
+            scopes = self._scopes.get(key)
+            if scope := challenge.parameters.get("scope"):
+                # Not always the repository's own: Artifactory and Harbor put a project before it.
+                self._scopes[key] = scope.split()
             # Another thread may have been told the same and have a fresh token already.
-            if self._headers.get((registry, repository), ("", 0.0))[0] == refused:
-                self._headers.pop((registry, repository), None)
+            if self._headers.get(key, ("", 0.0))[0] == refused:
+                is_short = challenge.parameters.get("error") == "insufficient_scope"
+                if refused and is_short and self._scopes.get(key) == scopes:
+                    return refused
+                self._headers.pop(key, None)
         return self.header(registry, repository)
 
     def _make(self, registry: str, repository: str, challenge: Challenge) -> tuple[str, float]:
@@ -106,7 +115,6 @@ class Authorizer:
             scopes=self._scopes.get((registry, repository), [f"repository:{repository}:pull"]),
             credentials=credentials,
         )
-        # Its age is counted here, not from `issued_at`: the server's clock may be another.
         lifetime_s = token.expires_in_s * _SHARE_OF_LIFETIME
         return f"Bearer {token.value}", time.monotonic() + lifetime_s
 

@@ -15,6 +15,7 @@ from buildkit_spec.registry.transport import Answer, Transport
 from buildkit_spec.values import BearerToken, Credentials
 
 _DEFAULT_LIFETIME_S = 60
+_MAX_LIFETIME_S = 24 * 3600
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _ISSUED = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))"
@@ -141,9 +142,11 @@ def _read(answer: Answer, host: str, realm: str) -> BearerToken:
     try:
         fields = json.loads(answer.body)
         value = fields.get("access_token") or fields.get("token") or ""
-        lifetime_s = int(fields.get("expires_in") or _DEFAULT_LIFETIME_S)
-        issued_at = _unix_time(str(fields.get("issued_at") or ""))
-    except (ValueError, AttributeError, TypeError):
+        lifetime_s = float(fields.get("expires_in") or _DEFAULT_LIFETIME_S)
+        age_s = _age_s(str(fields.get("issued_at") or ""), answer.headers.get("date", ""))
+        left_s = lifetime_s - age_s if 0 <= age_s < lifetime_s else lifetime_s
+        lasts_s = int(min(max(left_s, 1), _MAX_LIFETIME_S))
+    except (ValueError, AttributeError, TypeError, OverflowError):
         value = ""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise RegistryUnavailableError(
@@ -151,7 +154,18 @@ def _read(answer: Answer, host: str, realm: str) -> BearerToken:
             status=answer.status,
             remedy="check the proxy in front of it, and try again",
         )
-    return BearerToken(value, lifetime_s, issued_at)
+    return BearerToken(value, lasts_s)
+
+
+def _age_s(issued_at: str, answered_at: str) -> int:
+    """Return how old a token was when it was given, in seconds, by the server's own clock; or 0.
+
+    Servers may give a token that they have given before; ``expires_in`` counts from its beginning.
+    """
+    from email.utils import mktime_tz, parsedate_tz
+
+    issued, answered = _unix_time(issued_at), parsedate_tz(answered_at)
+    return int(mktime_tz(answered)) - issued if issued and answered else 0
 
 
 def _unix_time(text: str) -> int:

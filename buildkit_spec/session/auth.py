@@ -104,11 +104,9 @@ class Auth:
                 client_id=request.ClientID,
                 credentials=login,
             )
-            call.send(
-                pb.FetchTokenResponse(
-                    Token=token.value, ExpiresIn=token.expires_in_s, IssuedAt=token.issued_at
-                )
-            )
+            # Without IssuedAt the daemon counts from now, by its own clock; with one by another
+            # clock it keeps the token too long, or for ever (``util/resolver/authorizer.go``).
+            call.send(pb.FetchTokenResponse(Token=token.value, ExpiresIn=token.expires_in_s))
 
     def _get_authority(
         self, call: Call[pb.GetTokenAuthorityRequest, pb.GetTokenAuthorityResponse]

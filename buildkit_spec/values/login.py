@@ -31,10 +31,9 @@ class BearerToken:
 
     Attributes:
         value: Goes behind ``Authorization: Bearer``; never shown.
-        expires_in_s: Lifetime in seconds from *issued_at*.
-        issued_at: Unix time in seconds; 0 when the server did not say.
+        expires_in_s: How long it lasted when it came, in seconds; at least one. No point in time:
+            the clocks of those who handle it may differ.
     """
 
     value: str = field(repr=False)
     expires_in_s: int = 60
-    issued_at: int = 0

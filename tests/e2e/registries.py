@@ -273,7 +273,7 @@ class Reply:
     """What an odd server answers.
 
     `delay_s` passes before it, `cut` bytes of its body are left out, and the server may hang up
-    after it without a word.
+    after it without a word. Its clock may be wrong.
     """
 
     status: int = 200
@@ -282,6 +282,7 @@ class Reply:
     delay_s: float = 0.0
     cut: int = 0
     hangs_up: bool = False
+    clock_skew_s: int = 0
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,8 @@ def odd_server(
             asked.append(request)
             reply = answer(request)
             time.sleep(reply.delay_s)
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            self.send_header("Date", self.date_time_string(time.time() + reply.clock_skew_s))
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(reply.body)))
@@ -473,6 +475,11 @@ class TokenServer:
 
     USER with PASSWORD, or the refresh token `refresh_token`, may do everything; others may pull
     what is below `public/`.
+
+    Attributes:
+        expires_in_s: How long its tokens last, by the registry's clock.
+        said: What it says of its tokens beside that; None leaves a word out.
+        clock_skew_s: By how much its clock is ahead; what it signs is right all the same.
     """
 
     refresh_token = "refresh-token-of-the-tests"
@@ -482,6 +489,8 @@ class TokenServer:
         self.certificate = make_certificate(home, "token.tests")
         self.has_oauth = has_oauth
         self.expires_in_s = expires_in_s
+        self.said: dict[str, object] = {}
+        self.clock_skew_s = 0
 
     def auth(self, host: str) -> dict[str, Any]:
         """The registry's `auth` section."""
@@ -513,12 +522,20 @@ class TokenServer:
                 return Reply(401)
             scopes = parse_qs(urlsplit(asked.path).query).get("scope", [])
         key = "access_token" if asked.method == "POST" else "token"
-        body = {
-            key: self.token([scope for scope in scopes if is_known or ":public/" in scope]),
+        issued_at = datetime.now(timezone.utc) + timedelta(seconds=self.clock_skew_s)
+        said = {
             "expires_in": self.expires_in_s,
-            "issued_at": datetime.now(timezone.utc).isoformat(),
+            "issued_at": issued_at.isoformat(),
+            **self.said,
+            key: self.token([scope for scope in scopes if is_known or ":public/" in scope]),
         }
-        return Reply(200, {"Content-Type": "application/json"}, json.dumps(body).encode())
+        body = json.dumps({name: value for name, value in said.items() if value is not None})
+        return Reply(
+            200,
+            {"Content-Type": "application/json"},
+            body.encode(),
+            clock_skew_s=self.clock_skew_s,
+        )
 
     def token(self, scopes: list[str]) -> str:
         """Sign a token that allows `scopes`."""
