@@ -14,13 +14,13 @@ from typing import Any
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
+from buildkit_spec.spec.changeable import Changeable
 from buildkit_spec.spec.checked import checked
 from buildkit_spec.spec.checks import copy_path
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.defaults import default_base_image, default_platform, pinned_requirements
 from buildkit_spec.spec.dump import plain
 from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
-from buildkit_spec.spec.fields import ImageSpecFields
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.local_requirements import LocalRequirement
@@ -34,7 +34,7 @@ from buildkit_spec.values.secret import SecretSource
 _MAX_NESTING = 16
 
 
-class ImageSpec(ImageSpecFields):
+class ImageSpec(Changeable):
     """What a container image is to hold. It never changes; ``with_*`` methods return new ones.
 
     Fields and their meaning are flytekit's. Files are looked at when the tag, the name or a build
@@ -197,46 +197,6 @@ class ImageSpec(ImageSpecFields):
     def with_lock(self, path: Path | None) -> ImageSpec:
         """Return the spec with the file its lock stands in, there or not; None is no lock."""
         return self._moved(replace(self.origin, lock=path))
-
-    def with_packages(self, packages: str | Sequence[str]) -> ImageSpec:
-        """Return the spec with more Python packages."""
-        return self._extended("packages", packages)
-
-    def with_apt_packages(self, apt_packages: str | Sequence[str]) -> ImageSpec:
-        """Return the spec with more Debian packages."""
-        return self._extended("apt_packages", apt_packages)
-
-    def with_conda_packages(
-        self, conda_packages: str | Sequence[str], channels: str | Sequence[str] = ()
-    ) -> ImageSpec:
-        """Return the spec with more conda packages, and channels to look for them in."""
-        more = self._extended("conda_packages", conda_packages)
-        return more._extended("conda_channels", channels) if channels else more
-
-    def with_commands(self, commands: str | Sequence[str]) -> ImageSpec:
-        """Return the spec with more commands."""
-        return self._extended("commands", commands)
-
-    def with_copy(self, src: str | Sequence[str]) -> ImageSpec:
-        """Return the spec with more files or folders to copy."""
-        return self._extended("copy", src)
-
-    def with_runtime_packages(self, runtime_packages: str | Sequence[str]) -> ImageSpec:
-        """Return the spec with more packages that are installed when the container starts."""
-        return self._extended("runtime_packages", runtime_packages)
-
-    def with_requirements(self, requirements: str | os.PathLike[str]) -> ImageSpec:
-        """Return the spec with another requirements file."""
-        return self.replace(requirements=requirements)
-
-    def with_env(self, env: Mapping[str, str]) -> ImageSpec:
-        """Return the spec with more environment variables, or other values of those it has."""
-        return self.replace(env=_merged(self.env or {}, env))
-
-    def with_builder_options(self, builder_options: Mapping[str, Any]) -> ImageSpec:
-        """Return the spec with more builder options, or other values of those it has."""
-        given, more = plain(self.builder_options), plain(builder_options)
-        return self.replace(builder_options=_merged(given, more))
 
     # --- identity
 
@@ -415,20 +375,11 @@ class ImageSpec(ImageSpecFields):
         yield from super()._values()
         yield self.origin
 
-    def _extended(self, field: str, more: str | Sequence[str]) -> ImageSpec:
-        items = more if isinstance(more, (list, tuple)) else [more]
-        return self.replace(**{field: (*(getattr(self, field) or ()), *items)})
-
     def _moved(self, origin: Origin) -> ImageSpec:
         spec = copy.copy(self)
         vars(spec).pop("id", None)  # the origin may give another one
         vars(spec)["origin_"] = origin
         return spec
-
-
-def _merged(given: Mapping[str, Any], more: Any) -> Any:
-    """Return both mappings as one; what is no mapping goes on, to be refused with its field."""
-    return {**given, **more} if isinstance(more, Mapping) else more
 
 
 def _top(problem: Problem) -> str:
