@@ -27,7 +27,13 @@ from buildkit_spec.session._call import (
     StatusError,
 )
 from buildkit_spec.session._framing import (
+    ANSWER,
     MAX_MESSAGE_BYTES,
+    MessageReader,
+    frame_message,
+    status,
+)
+from buildkit_spec.session._http2 import (
     CallOpened,
     CallReset,
     Connection,
@@ -35,8 +41,6 @@ from buildkit_spec.session._framing import (
     Event,
     GoneAway,
     HalfClosed,
-    MessageReader,
-    frame_message,
 )
 
 _CHUNK_BYTES = 512 << 10
@@ -66,7 +70,6 @@ class Server:
         self._has_output = threading.Condition(self.lock)
         self._calls: dict[int, _ServerCall] = {}
         self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
-        self._replies = b""  # what the protocol itself has to say
         self._is_closed = False
 
     def receive(self, data: bytes) -> None:
@@ -83,8 +86,7 @@ class Server:
             except SessionError as error:
                 self._end()
                 failure = error
-            self._replies += self._connection.take()
-            if self._replies or self._sending:
+            if self._connection.has_output or self._sending:
                 self._has_output.notify()
         if failure is not None:
             self._on_failure(failure)
@@ -97,8 +99,7 @@ class Server:
         with self.lock:
             while True:
                 self._fill()
-                if data := self._replies + self._connection.take():
-                    self._replies = b""
+                if data := self._connection.take():
                     return data
                 if self._is_closed:
                     return None
@@ -207,7 +208,7 @@ class Server:
         output = call.output
         if output:
             if not call.has_begun:
-                self._connection.begin(call.stream)
+                self._connection.headers(call.stream, ANSWER)
                 call.has_begun = True
             size = min(len(output), share, self._connection.room(call.stream))
             if size:
@@ -221,8 +222,10 @@ class Server:
         if call.trailers is None:
             del self._sending[call.stream]
             return
-        code, message = call.trailers
-        self._connection.end(call.stream, code, message, has_begun=call.has_begun)
+        trailers = status(*call.trailers)
+        if not call.has_begun:
+            trailers[:0] = ANSWER
+        self._connection.headers(call.stream, trailers, is_last=True)
         if not call.is_half_closed:
             self._connection.reset(call.stream)
         self._forget(call)

@@ -9,22 +9,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from buildkit_spec.errors import SpecError
+from buildkit_spec.spec.content_digests import Touched, digests_of, touched
 
 MODE_MASK = 0o755
 """Permission bits that count. Write permission for group and others comes from the umask of whoever
 checked the files out, so it is neither hashed nor meant to be sent."""
 
-_CHUNK_BYTES = 1 << 20
 _STAMP_BYTES = 7  # as nanoseconds, times from 1970 to 1972
-
-_known_digests: dict[str, tuple[tuple[int, int, int, int], bytes]] = {}
-"""Digests of this process by file, each with what `lstat` said when the file was read."""
 
 
 class Rule(Protocol):
@@ -37,8 +33,7 @@ class Rule(Protocol):
         """Whether the file or link *path* belongs, its directory having been entered."""
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedFile:
+class SelectedFile(NamedTuple):
     """One entry of a selection.
 
     Attributes:
@@ -71,6 +66,8 @@ class FileSelection:
         self.root = root
         self._prefix = os.path.join(root, "")  # noqa: PTH118 - text: pathlib is slow for each file
         self._rule = rule
+        self._touched: dict[str, Touched] = {}  # of files, as they were found
+        self._digests = digests_of(os.path.abspath(root))  # noqa: PTH100
 
     def __repr__(self) -> str:
         return f"FileSelection({str(self.root)!r})"
@@ -104,8 +101,10 @@ class FileSelection:
             SpecError: A file cannot be read.
         """
         whole = hashlib.sha256()
-        for entry in self.files():
-            content = self._content_digest(entry) if entry.kind == "file" else b""
+        for entry in self._entries.values():
+            content = b""
+            if entry.kind == "file":
+                content = self._content_digest(entry, self._touched[entry.path])
             for part in (
                 entry.kind.encode(),
                 entry.path.encode(),
@@ -113,8 +112,8 @@ class FileSelection:
                 entry.target.encode(),
                 content,
             ):
-                whole.update(len(part).to_bytes(8, "big"))
-                whole.update(part)
+                whole.update(len(part).to_bytes(8, "big") + part)
+        self._digests.save()
         return whole.hexdigest()
 
     def stamp_ns(self, path: str, status: os.stat_result | None = None) -> int:
@@ -134,7 +133,11 @@ class FileSelection:
         entry = self._entries.get(path)
         if entry is None or entry.kind != "file":
             return 0
-        return int.from_bytes(self._content_digest(entry, status)[:_STAMP_BYTES], "big")
+        try:
+            now = touched(status or os.lstat(self._prefix + path))
+        except OSError as error:
+            raise _unreadable(self._prefix + path, error) from error
+        return int.from_bytes(self._content_digest(entry, now)[:_STAMP_BYTES], "big")
 
     @cached_property
     def _entries(self) -> dict[str, SelectedFile]:
@@ -144,7 +147,8 @@ class FileSelection:
             while parent and parent not in found:
                 found[parent] = self._directory(parent)
                 parent = parent.rpartition("/")[0]
-        return {path: found[path] for path in sorted(found, key=lambda path: path.split("/"))}
+        # As if by the names on the way: no other character comes before this one.
+        return {path: found[path] for path in sorted(found, key=lambda p: p.replace("/", "\0"))}
 
     def _walk(self) -> Iterator[SelectedFile]:
         pending = [""]
@@ -182,6 +186,7 @@ class FileSelection:
             ) from error
         if not stat.S_ISREG(status.st_mode):
             return None
+        self._touched[path] = touched(status)
         return SelectedFile(path, "file", status.st_mode & MODE_MASK, status.st_size)
 
     def _directory(self, path: str) -> SelectedFile:
@@ -190,31 +195,11 @@ class FileSelection:
         except OSError as error:
             raise _unreadable(self._prefix + path, error) from error
 
-    def _content_digest(self, entry: SelectedFile, status: os.stat_result | None = None) -> bytes:
-        """Return the sha256 of a file's bytes, read again only when the file was touched.
-
-        The change time cannot be set, unlike the modification time.
-        """
-        path = self._prefix + entry.path
+    def _content_digest(self, entry: SelectedFile, now: Touched) -> bytes:
         try:
-            status = status or os.lstat(path)
-            touched = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            known = _known_digests.get(path)
-            if known is not None and known[0] == touched:
-                return known[1]
-            digest = _sha256(path)
+            return self._digests.of(entry.path, now)
         except OSError as error:
-            raise _unreadable(path, error) from error
-        _known_digests[path] = (touched, digest)
-        return digest
-
-
-def _sha256(path: str) -> bytes:
-    content = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-        while chunk := stream.read(_CHUNK_BYTES):
-            content.update(chunk)
-    return content.digest()
+            raise _unreadable(self._prefix + entry.path, error) from error
 
 
 def _unreadable(path: str, error: OSError) -> SpecError:

@@ -1,0 +1,417 @@
+"""HTTP/2 without its wires, the server's side: bytes in, events out, bytes out.
+
+Nothing here blocks, waits or knows a thread; a `Connection` must be used by one thread at a time.
+Our own, because this is the path of every byte of a build's files: a general library takes as long
+for a frame as reading a small file does. Header compression is hpack's.
+
+Source: RFC 9113.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from hpack import Decoder, Encoder
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+
+from buildkit_spec.errors import SessionError
+from buildkit_spec.session import _frames as h2
+from buildkit_spec.session._frames import FrameReader, ProtocolFault
+
+_STREAM_WINDOW_BYTES = 4 << 20
+_CONNECTION_WINDOW_BYTES = 1 << 30  # what bounds memory is each stream's window
+_CONNECTION_CREDIT_BYTES = 1 << 24
+_MAX_STREAMS = 256
+_MAX_HEADER_BYTES = 1 << 20  # a Dockerfile's ignore file may come as thousands of patterns
+_MAX_REPLIES_BYTES = 1 << 20  # of a peer that makes us answer, and takes no answers
+_USUAL_WINDOW_BYTES = 65535
+
+
+class CallOpened(NamedTuple):
+    """The peer opened a stream.
+
+    Attributes:
+        stream: HTTP/2 stream id.
+        path: ``/package.Service/Method``.
+        metadata: Headers other than pseudo-headers, in lower case.
+    """
+
+    stream: int
+    path: str
+    metadata: Mapping[str, tuple[str, ...]]
+
+
+class DataArrived(NamedTuple):
+    """Bytes on a stream.
+
+    Attributes:
+        stream: HTTP/2 stream id.
+        data: The bytes.
+        credit: Bytes to give back by `Connection.give_credit` once they are dealt with.
+    """
+
+    stream: int
+    data: bytes
+    credit: int
+
+
+class HalfClosed(NamedTuple):
+    """The peer sends no more on this stream."""
+
+    stream: int
+
+
+class CallReset(NamedTuple):
+    """The stream is at its end, and nobody wants an answer any more."""
+
+    stream: int
+
+
+class GoneAway(NamedTuple):
+    """The peer ends the connection."""
+
+
+Event = CallOpened | DataArrived | HalfClosed | CallReset | GoneAway
+
+
+class _Stream:
+    """What is known of an open stream: bytes that each side may send, and that none follow."""
+
+    __slots__ = ("credit", "is_half_closed", "room")
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.credit = _STREAM_WINDOW_BYTES
+        self.is_half_closed = False
+
+
+class Connection:
+    """The server's side of one connection.
+
+    PING and SETTINGS are answered by themselves; what is to go out is fetched by `take`.
+    """
+
+    def __init__(self) -> None:
+        self._reader = FrameReader()
+        self._decoder = Decoder()
+        self._decoder.max_header_list_size = _MAX_HEADER_BYTES
+        self._encoder = Encoder()
+        self._streams: dict[int, _Stream] = {}
+        self._last = 0  # the newest stream's id
+        self._ended: deque[int] = deque(maxlen=_MAX_STREAMS)  # by us, before the peer did
+        self._has_settings = False
+        self._block: tuple[int, int, bytearray] | None = None  # headers that are continued
+        self._credit = _CONNECTION_WINDOW_BYTES
+        self._owed = 0
+        self._room = self._stream_room = _USUAL_WINDOW_BYTES
+        self._out: list[bytes] = []
+        self._replies_bytes = 0
+        self._handlers: dict[int, Callable[[int, int, bytes, list[Event]], None]] = {
+            h2.DATA: self._on_data,
+            h2.HEADERS: self._on_headers,
+            h2.PRIORITY: self._on_priority,
+            h2.RST_STREAM: self._on_reset,
+            h2.SETTINGS: self._on_settings,
+            h2.PUSH_PROMISE: self._on_promise,
+            h2.PING: self._on_ping,
+            h2.GOAWAY: lambda _flags, _stream, _payload, events: events.append(GoneAway()),
+            h2.WINDOW_UPDATE: self._on_window,
+            h2.CONTINUATION: self._on_continuation,
+        }
+        ours = {
+            h2.MAX_CONCURRENT_STREAMS: _MAX_STREAMS,
+            h2.INITIAL_WINDOW_SIZE: _STREAM_WINDOW_BYTES,
+            h2.MAX_HEADER_LIST_SIZE: _MAX_HEADER_BYTES,
+        }
+        self._out.append(h2.frame(h2.SETTINGS, 0, 0, h2.settings(ours)))
+        more = _CONNECTION_WINDOW_BYTES - _USUAL_WINDOW_BYTES
+        self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.number(more)))
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take bytes from the peer.
+
+        Raises:
+            SessionError: They are not HTTP/2; what `take` then returns says so to the peer.
+        """
+        events: list[Event] = []
+        frames = self._reader.feed(data)
+        try:
+            while True:
+                try:
+                    for kind, flags, stream, payload in frames:
+                        self._on_frame(kind, flags, stream, payload, events)
+                    return events
+                except ProtocolFault as fault:
+                    if not fault.stream:
+                        raise
+                    self.reset(fault.stream, fault.code)
+                    events.append(CallReset(fault.stream))
+        except ProtocolFault as fault:
+            self._farewell(fault.code)
+            raise SessionError(
+                f"the daemon broke the session's protocol: {fault.reason}"
+            ) from fault
+
+    def _on_frame(
+        self, kind: int, flags: int, stream: int, payload: bytes, events: list[Event]
+    ) -> None:
+        if not self._has_settings:
+            if kind != h2.SETTINGS or flags & h2.ACK:
+                raise ProtocolFault(h2.PROTOCOL_ERROR, "a connection that begins without settings")
+            self._has_settings = True
+        if self._block is not None and (kind, stream) != (h2.CONTINUATION, self._block[0]):
+            raise ProtocolFault(h2.PROTOCOL_ERROR, "a frame amidst headers")
+        if handler := self._handlers.get(kind):
+            handler(flags, stream, payload, events)
+
+    def _on_data(self, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
+        size = len(payload)
+        self._credit -= size
+        if self._credit < 0:
+            raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "more data than there was room for")
+        known = self._streams.get(stream)
+        if known is None or known.is_half_closed:
+            self._restore(size)
+            self._refuse(stream)
+            return
+        known.credit -= size
+        if known.credit < 0:
+            self._restore(size)
+            raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "more data than there was room for", stream)
+        if flags & h2.PADDED:
+            payload = h2.without_padding(flags, payload)
+        if size:
+            events.append(DataArrived(stream, payload, size))
+        if flags & h2.END_STREAM:
+            known.is_half_closed = True
+            events.append(HalfClosed(stream))
+
+    def _on_headers(self, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
+        block = h2.without_padding(flags, payload)
+        if flags & h2.WITH_PRIORITY:
+            if len(block) < 5:
+                raise ProtocolFault(h2.FRAME_SIZE_ERROR, "headers without their priority")
+            block = block[5:]
+        if not stream % 2:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, f"headers on stream {stream}, which is ours")
+        self._block = (stream, flags, bytearray(block))
+        if flags & h2.END_HEADERS:
+            self._on_block(events)
+
+    def _on_continuation(
+        self, flags: int, stream: int, payload: bytes, events: list[Event]
+    ) -> None:
+        if self._block is None:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, "a continuation of nothing")
+        self._block[2].extend(payload)
+        if len(self._block[2]) > _MAX_HEADER_BYTES:
+            raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "endless headers")
+        if flags & h2.END_HEADERS:
+            self._on_block(events)
+
+    def _on_block(self, events: list[Event]) -> None:
+        assert self._block is not None
+        stream, flags, block = self._block
+        self._block = None
+        try:
+            headers = self._decoder.decode(bytes(block), raw=True)
+        except OversizedHeaderListError as error:
+            raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "endless headers") from error
+        except (HPACKError, IndexError) as error:
+            raise ProtocolFault(h2.COMPRESSION_ERROR, "headers that cannot be read") from error
+        is_last = bool(flags & h2.END_STREAM)
+        known = self._streams.get(stream)
+        if known is not None and not known.is_half_closed:
+            if not is_last:
+                raise ProtocolFault(h2.PROTOCOL_ERROR, "headers amidst data", stream)
+        elif stream <= self._last:
+            self._refuse(stream)
+            return
+        else:
+            self._last = stream
+            if len(self._streams) >= _MAX_STREAMS:
+                raise ProtocolFault(h2.REFUSED_STREAM, "too many calls", stream)
+            opened = _opened(stream, headers)
+            self._streams[stream] = known = _Stream(self._stream_room)
+            events.append(opened)
+        if is_last:
+            known.is_half_closed = True
+            events.append(HalfClosed(stream))
+
+    def _on_priority(self, _flags: int, stream: int, payload: bytes, _: list[Event]) -> None:
+        if len(payload) != 5:
+            raise ProtocolFault(h2.FRAME_SIZE_ERROR, "a priority of another size", stream)
+
+    def _on_reset(self, _flags: int, stream: int, _payload: bytes, events: list[Event]) -> None:
+        if stream > self._last or not stream % 2:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, f"a reset of stream {stream}, which never was")
+        if self._streams.pop(stream, None):
+            events.append(CallReset(stream))
+
+    def _on_settings(self, flags: int, _stream: int, payload: bytes, _events: list[Event]) -> None:
+        if flags & h2.ACK:
+            return
+        for name, value in h2.read_settings(payload):
+            if name == h2.INITIAL_WINDOW_SIZE:
+                if value > h2.MAX_WINDOW_BYTES:
+                    raise ProtocolFault(h2.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
+                for known in self._streams.values():
+                    known.room += value - self._stream_room  # may go below nothing
+                    if known.room > h2.MAX_WINDOW_BYTES:
+                        raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "a window that is too large")
+                self._stream_room = value
+            elif name == h2.HEADER_TABLE_SIZE:
+                # Ours need not be larger than usual: it is the peer who lets us use so much.
+                self._encoder.header_table_size = min(value, 4096)
+            elif (name == h2.ENABLE_PUSH and value > 1) or (
+                name == h2.MAX_FRAME_SIZE and not h2.FRAME_BYTES <= value < 1 << 24
+            ):
+                raise ProtocolFault(h2.PROTOCOL_ERROR, f"setting {name} of {value}")
+        self._reply(h2.frame(h2.SETTINGS, h2.ACK, 0, b""))
+
+    def _on_promise(self, _flags: int, _stream: int, _payload: bytes, _events: list[Event]) -> None:
+        raise ProtocolFault(h2.PROTOCOL_ERROR, "a client's push")
+
+    def _on_ping(self, flags: int, _stream: int, payload: bytes, _events: list[Event]) -> None:
+        if not flags & h2.ACK:
+            self._reply(h2.frame(h2.PING, h2.ACK, 0, payload))
+
+    def _on_window(self, _flags: int, stream: int, payload: bytes, _events: list[Event]) -> None:
+        more = h2.read_number(payload)
+        known = self._streams.get(stream)
+        if stream and known is None:
+            if stream > self._last or not stream % 2:
+                raise ProtocolFault(h2.PROTOCOL_ERROR, f"room on stream {stream}, which never was")
+            return  # it has just ended
+        if not more:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, "room for nothing", stream)
+        if known is None:
+            self._room += more
+        else:
+            known.room += more
+        if max(self._room, known.room if known else 0) > h2.MAX_WINDOW_BYTES:
+            raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "a window that is too large", stream)
+
+    def _refuse(self, stream: int) -> None:
+        """Raise the fault of a frame on a stream that takes none.
+
+        One that we ended without the peer's knowing is none of its faults.
+        """
+        if stream > self._last or not stream % 2:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, f"data on stream {stream}, which never was")
+        if stream not in self._ended:
+            raise ProtocolFault(h2.STREAM_CLOSED, "a frame after the last", stream)
+
+    # --- what we say
+
+    def give_credit(self, stream: int, credit: int) -> None:
+        """Let the peer send this many bytes more."""
+        self._restore(credit)
+        known = self._streams.get(stream)
+        if known is not None and not known.is_half_closed:
+            known.credit += credit
+            self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, stream, h2.number(credit)))
+
+    def _restore(self, credit: int) -> None:
+        self._owed += credit
+        if self._owed >= _CONNECTION_CREDIT_BYTES:
+            self._credit += self._owed
+            self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.number(self._owed)))
+            self._owed = 0
+
+    def room(self, stream: int) -> int:
+        """Return how many bytes the peer takes on this stream now."""
+        return max(0, min(self._room, self._streams[stream].room))
+
+    def headers(
+        self, stream: int, headers: Sequence[tuple[str, str]], *, is_last: bool = False
+    ) -> None:
+        """Send headers, or trailers."""
+        block = self._encoder.encode(headers)
+        kind, flags = h2.HEADERS, h2.END_STREAM if is_last else 0
+        for start in range(0, len(block), h2.FRAME_BYTES):
+            part = block[start : start + h2.FRAME_BYTES]
+            if start + h2.FRAME_BYTES >= len(block):
+                flags |= h2.END_HEADERS
+            self._out.append(h2.frame(kind, flags, stream, part))
+            kind, flags = h2.CONTINUATION, 0
+        if is_last and self._streams[stream].is_half_closed:
+            del self._streams[stream]
+
+    def send(self, stream: int, data: memoryview) -> None:
+        """Send bytes, no more of them than there is room for."""
+        size = len(data)
+        self._room -= size
+        self._streams[stream].room -= size
+        for start in range(0, size, h2.FRAME_BYTES):
+            part = data[start : start + h2.FRAME_BYTES]
+            self._out.append(h2.head(h2.DATA, 0, stream, len(part)))
+            self._out.append(bytes(part))
+
+    def reset(self, stream: int, code: int = h2.NO_ERROR) -> None:
+        """End a stream both ways."""
+        self._streams.pop(stream, None)
+        self._ended.append(stream)
+        self._reply(h2.frame(h2.RST_STREAM, 0, stream, h2.number(code)))
+
+    def leave(self) -> None:
+        """End the connection."""
+        self._farewell(h2.NO_ERROR)
+
+    def _farewell(self, code: int) -> None:
+        payload = h2.number(self._last) + h2.number(code)
+        self._out.append(h2.frame(h2.GOAWAY, 0, 0, payload))
+
+    def _reply(self, data: bytes) -> None:
+        self._out.append(data)
+        self._replies_bytes += len(data)
+        if self._replies_bytes > _MAX_REPLIES_BYTES:
+            raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "questions without taking the answers")
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `take` returns anything."""
+        return bool(self._out)
+
+    def take(self) -> bytes:
+        """Return the bytes for the peer since the last time; may be empty."""
+        taken = b"".join(self._out)
+        self._out.clear()
+        self._replies_bytes = 0
+        return taken
+
+
+_PSEUDO = {":method", ":scheme", ":path", ":authority"}
+_OF_CONNECTIONS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
+
+
+def _opened(stream: int, headers: Iterable[tuple[bytes, bytes]]) -> CallOpened:
+    """Return the call that these headers open.
+
+    Values are taken as they are: one that is odd is the handler's to judge.
+
+    Raises:
+        ProtocolFault: They are no request's.
+    """
+    metadata: dict[str, tuple[str, ...]] = {}
+    pseudo: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name = bytes(raw_name).decode("ascii", "replace")
+        value = bytes(raw_value).decode("utf-8", "surrogateescape")
+        if name.startswith(":"):
+            if metadata or name in pseudo or name not in _PSEUDO:
+                raise ProtocolFault(h2.PROTOCOL_ERROR, f"header {name!r}", stream)
+            pseudo[name] = value
+        elif (
+            name != name.lower()
+            or name in _OF_CONNECTIONS
+            or (name == "te" and value != "trailers")
+        ):
+            raise ProtocolFault(h2.PROTOCOL_ERROR, f"header {name!r}", stream)
+        else:
+            metadata[name] = (*metadata.get(name, ()), value)
+    if not (pseudo.get(":method") and pseudo.get(":scheme") and pseudo.get(":path")):
+        raise ProtocolFault(h2.PROTOCOL_ERROR, "a request without method, scheme or path", stream)
+    return CallOpened(stream, pseudo[":path"], metadata)
