@@ -196,6 +196,7 @@ class BuildkitBuilder:
             self._under_way.add(build)
         try:
             wanted = _wanted(spec, push, outputs)
+            spec = spec.as_found()  # what the tag says and what is sent are the same files
             reference = Reference.parse(spec.image_name())
             with self._turn(reference):
                 return self._build(spec, reference, wanted, force, on_status, build)

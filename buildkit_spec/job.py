@@ -203,7 +203,7 @@ class Job:
                     plan = self._plan = self._make_plan(gateway, session.id)
                 with clock.phase("build"):
                     output = self._solve(gateway, plan, session.id)
-                if self._spec.tag != reference.tag:
+                if not self._spec.is_still(reference.tag):
                     raise FileChangedError(
                         f"files of {self._spec.name} changed while its image was built",
                         path=self._spec.source_root or "",

@@ -67,9 +67,8 @@ def _directories(
     shared = {
         name: SharedDir(
             selection.root,
-            accepts=selection.accepts,
             mode_mask=MODE_MASK,
-            stamp_ns=selection.stamp_ns,
+            listing=selection.found,
         )
         for name, selection in served.directories.items()
     }

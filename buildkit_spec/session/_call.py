@@ -6,7 +6,7 @@ A handler takes a `Call` and returns when it is done: the stream then ends with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Call(Protocol[Req, Res]):
             SessionError: As for `messages`.
         """
 
-    def arrived(self) -> Iterator[Req]:
+    def arrived(self) -> Sequence[Req]:
         """The requests that are there already; does not wait for others.
 
         Raises:
@@ -96,6 +96,13 @@ class Call(Protocol[Req, Res]):
             message: The answer.
             has_more: More follows at once, or the handler goes on to read requests: the message
                 may then wait for others to travel with.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+        """
+
+    def send_all(self, payloads: Iterable[bytes]) -> None:
+        """Answer with messages that are serialised already; as `send` with more to follow.
 
         Raises:
             CallCancelledError: The stream was reset.

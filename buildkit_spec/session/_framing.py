@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from urllib.parse import quote
 
 from buildkit_spec.errors import SessionError
@@ -26,6 +27,16 @@ def status(code: int, message: str) -> list[tuple[str, str]]:
     return trailers
 
 
+def varint(value: int) -> bytes:
+    """Return a number as protobuf writes lengths and tags."""
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)
+
+
 def message_prefix(size_bytes: int) -> bytes:
     """Return what precedes a message of this size: a flag, for not compressed, and its length."""
     return _PREFIX.pack(0, size_bytes)
@@ -34,6 +45,37 @@ def message_prefix(size_bytes: int) -> bytes:
 def frame_message(payload: bytes) -> bytes:
     """Return a message as gRPC frames it."""
     return message_prefix(len(payload)) + payload
+
+
+class Outgoing:
+    """Bytes that wait to be sent, in the pieces they came in: none is copied."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[memoryview] = deque()
+        self.size_bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def put(self, piece: bytes) -> None:
+        """Take bytes that nobody changes any more."""
+        if piece:
+            self._pieces.append(memoryview(piece))
+            self.size_bytes += len(piece)
+
+    def take(self, most_bytes: int) -> memoryview:
+        """Return the first bytes, at least one and at most so many; there are some."""
+        piece = self._pieces.popleft()
+        if len(piece) > most_bytes:
+            self._pieces.appendleft(piece[most_bytes:])
+            piece = piece[:most_bytes]
+        self.size_bytes -= len(piece)
+        return piece
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._pieces.clear()
+        self.size_bytes = 0
 
 
 class MessageReader:

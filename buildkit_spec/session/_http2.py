@@ -106,7 +106,7 @@ class Connection:
         self._credit = _CONNECTION_WINDOW_BYTES
         self._owed = 0
         self._room = self._stream_room = _USUAL_WINDOW_BYTES
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._replies_bytes = 0
         self._handlers: dict[int, Callable[[int, int, bytes, list[Event]], None]] = {
             h2.DATA: self._on_data,
@@ -341,14 +341,14 @@ class Connection:
             del self._streams[stream]
 
     def send(self, stream: int, data: memoryview) -> None:
-        """Send bytes, no more of them than there is room for."""
+        """Send bytes, no more of them than there is room for; they must not change any more."""
         size = len(data)
         self._room -= size
         self._streams[stream].room -= size
         for start in range(0, size, h2.FRAME_BYTES):
             part = data[start : start + h2.FRAME_BYTES]
             self._out.append(h2.head(h2.DATA, 0, stream, len(part)))
-            self._out.append(bytes(part))
+            self._out.append(part)
 
     def reset(self, stream: int, code: int = h2.NO_ERROR) -> None:
         """End a stream both ways."""
@@ -375,9 +375,15 @@ class Connection:
         """Whether `take` returns anything."""
         return bool(self._out)
 
-    def take(self) -> bytes:
-        """Return the bytes for the peer since the last time; may be empty."""
-        taken = b"".join(self._out)
+    def take(self, envelope: Callable[[int], bytes] = lambda _: b"") -> bytes:
+        """Return the bytes for the peer since the last time; may be empty.
+
+        Args:
+            envelope: Returns what is to precede so many bytes. Here, so that they are copied once.
+        """
+        if not self._out:
+            return b""
+        taken = b"".join((envelope(sum(map(len, self._out))), *self._out))
         self._out.clear()
         self._replies_bytes = 0
         return taken

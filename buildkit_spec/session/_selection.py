@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from buildkit_spec.session._call import INVALID_ARGUMENT, StatusError
 from buildkit_spec.session._patterns import (
@@ -14,6 +15,7 @@ from buildkit_spec.session._patterns import (
     is_wild,
 )
 from buildkit_spec.session._walk import LEFT_OUT, SENT, Choice, Choose, Tree
+from buildkit_spec.values.entry import Entry
 
 _Memory = tuple[Sequence[bool], Sequence[bool]]
 
@@ -64,6 +66,34 @@ def selection(
         return Choice(is_in and not is_out, is_entered, (in_by, out_by))
 
     return choose
+
+
+def narrowed(entries: Iterable[Entry], choose: Choose) -> Iterator[Entry]:
+    """Yield what is chosen of entries that are known already, as `Tree.walk` would.
+
+    Args:
+        entries: In the protocol's order.
+        choose: Decides on each.
+    """
+    above: list[tuple[str, Choice, Entry | None]] = [("", SENT, None)]  # the last: yet to be sent
+    first_names: dict[str, str] = {}  # of files with several names: of all that are, that is sent
+    for entry in entries:
+        while not entry.path.startswith(above[-1][0]):
+            above.pop()
+        outer = above[-1][1]
+        is_dir = stat.S_ISDIR(entry.mode)
+        choice = choose(entry.path, is_dir, outer.memory) if outer.is_entered else LEFT_OUT
+        if choice.is_sent:
+            for index, (prefix, one, unsent) in enumerate(above):
+                if unsent is not None:
+                    yield unsent
+                    above[index] = (prefix, one, None)
+            if stat.S_ISREG(entry.mode):
+                first = first_names.setdefault(entry.link or entry.path, entry.path)
+                entry = entry._replace(link="" if first == entry.path else first)
+            yield entry
+        if is_dir:
+            above.append((f"{entry.path}/", choice, None if choice.is_sent else entry))
 
 
 def _follow(tree: Tree, paths: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -30,7 +30,8 @@ from buildkit_spec.session._framing import (
     ANSWER,
     MAX_MESSAGE_BYTES,
     MessageReader,
-    frame_message,
+    Outgoing,
+    message_prefix,
     status,
 )
 from buildkit_spec.session._http2 import (
@@ -56,15 +57,18 @@ class Server:
     Args:
         handlers: What answers each method.
         on_failure: Told of each error that is not an answer; called from any thread.
+        envelope: Returns what is to precede outgoing bytes, by their number.
     """
 
     def __init__(
         self,
         handlers: Mapping[Method[Any, Any], Handler],
         on_failure: Callable[[BuildkitSpecError], None],
+        envelope: Callable[[int], bytes] = lambda _: b"",
     ) -> None:
         self._handlers = {method.path: (method, handler) for method, handler in handlers.items()}
         self._on_failure = on_failure
+        self._envelope = envelope
         self._connection = Connection()
         self.lock = threading.Lock()  # guards the connection and all calls
         self._has_output = threading.Condition(self.lock)
@@ -99,7 +103,7 @@ class Server:
         with self.lock:
             while True:
                 self._fill()
-                if data := self._connection.take():
+                if data := self._connection.take(self._envelope):
                     return data
                 if self._is_closed:
                     return None
@@ -210,13 +214,13 @@ class Server:
             if not call.has_begun:
                 self._connection.headers(call.stream, ANSWER)
                 call.has_begun = True
-            size = min(len(output), share, self._connection.room(call.stream))
-            if size:
-                with memoryview(output) as view, view[:size] as part:
-                    self._connection.send(call.stream, part)
-                del output[:size]
-                if len(output) < _CALL_BUFFER_BYTES // 2:
-                    call.changed.notify_all()
+            left = min(share, self._connection.room(call.stream))
+            while output and left > 0:
+                part = output.take(left)
+                self._connection.send(call.stream, part)
+                left -= len(part)
+            if output.size_bytes < _CALL_BUFFER_BYTES // 2:
+                call.changed.notify_all()
         if output:
             return
         if call.trailers is None:
@@ -239,7 +243,7 @@ class _ServerCall:
         self.stream = opened.stream
         self.path = opened.path
         self.metadata = opened.metadata
-        self.output = bytearray()
+        self.output = Outgoing()
         self.has_begun = False
         self.is_half_closed = False
         self.is_cancelled = False
@@ -257,31 +261,37 @@ class _ServerCall:
         return self.messages_as(self._request)
 
     def messages_as(self, kind: type[Other]) -> Iterator[Other]:
-        while (message := self._next(kind, is_waiting=True)) is not None:
+        while (message := self._next(kind)) is not None:
             yield message
 
-    def arrived(self) -> Iterator[Any]:
-        # Looked at without the lock: what is missed now is seen the next time.
-        while self._arrived:
-            message = self._next(self._request, is_waiting=False)
-            if message is None:
-                return
-            yield message
+    def arrived(self) -> list[Any]:
+        if not self._arrived:  # without the lock: what is missed now is seen the next time
+            return []
+        with self._server.lock:
+            payloads = list(self._arrived)
+            self._arrived.clear()
+            self._backlog_bytes = 0
+            self._pay()
+        return [self._read(self._request, payload) for payload in payloads]
 
-    def _next(self, kind: type[Other], *, is_waiting: bool) -> Other | None:
+    def _next(self, kind: type[Other]) -> Other | None:
         with self._server.lock:
             while not self._arrived:
                 if self.is_cancelled:
                     raise CallCancelledError
                 if self._fault is not None:
                     raise self._fault
-                if self.is_half_closed or not is_waiting:
+                if self.is_half_closed:
                     return None
-                self._server.wake(self)
+                if self.output:
+                    self._server.wake(self)
                 self.changed.wait()
             payload = self._arrived.popleft()
             self._backlog_bytes -= len(payload)
             self._pay()
+        return self._read(kind, payload)
+
+    def _read(self, kind: type[Other], payload: bytes) -> Other:
         try:
             return kind.FromString(payload)
         except DecodeError as error:
@@ -289,20 +299,30 @@ class _ServerCall:
             raise SessionError(f"the daemon sent what is no {name} on {self.path}") from error
 
     def send(self, message: Message, *, has_more: bool = False) -> None:
-        payload = message.SerializeToString()
-        if len(payload) > MAX_MESSAGE_BYTES:
-            raise StatusError(
-                RESOURCE_EXHAUSTED,
-                f"an answer of {len(payload)} bytes is too large (at most {MAX_MESSAGE_BYTES})",
-            )
-        framed = frame_message(payload)
+        self._put((message.SerializeToString(),), has_more=has_more)
+
+    def send_all(self, payloads: Iterable[bytes]) -> None:
+        self._put(payloads, has_more=True)
+
+    def _put(self, payloads: Iterable[bytes], *, has_more: bool) -> None:
+        parts: list[bytes] = []
+        for payload in payloads:
+            if len(payload) > MAX_MESSAGE_BYTES:
+                raise StatusError(
+                    RESOURCE_EXHAUSTED,
+                    f"an answer of {len(payload)} bytes is too large (at most {MAX_MESSAGE_BYTES})",
+                )
+            parts += (message_prefix(len(payload)), payload)
+        # Small ones become one piece; a large one is not copied.
+        pieces = parts if len(parts) == 2 else [b"".join(parts)]
         with self._server.lock:
-            while len(self.output) >= _CALL_BUFFER_BYTES and not self.is_cancelled:
+            while self.output.size_bytes >= _CALL_BUFFER_BYTES and not self.is_cancelled:
                 self.changed.wait()
             if self.is_cancelled:
                 raise CallCancelledError
-            self.output += framed
-            if not has_more or len(self.output) >= _CORK_BYTES:
+            for piece in pieces:
+                self.output.put(piece)
+            if not has_more or self.output.size_bytes >= _CORK_BYTES:
                 self._server.wake(self)
 
     # What follows is called by the server, with the lock held.

@@ -67,12 +67,12 @@ class Session:
             channel: The connection to the daemon; stays the caller's to close.
         """
         from buildkit_spec.session._server import Server  # h2 and grpc only when one is started
-        from buildkit_spec.session._tunnel import Tunnel
+        from buildkit_spec.session._tunnel import Tunnel, envelope
 
         with self._lock:
             if self._tunnel is not None or self._is_closed:
                 return
-            server = Server(self._handlers, self._fail)
+            server = Server(self._handlers, self._fail, envelope)
             self._tunnel = Tunnel(channel, self._metadata(), server, self._fail)
 
     def close(self) -> None:

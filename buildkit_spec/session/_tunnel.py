@@ -9,9 +9,11 @@ import grpc
 
 from buildkit_spec._pb import control
 from buildkit_spec.errors import SessionError
+from buildkit_spec.session._framing import varint
 from buildkit_spec.session._server import Server
 
 _FAREWELL_S = 0.5
+_DATA = varint(control.BytesMessage.DESCRIPTOR.fields_by_name["data"].number << 3 | 2)
 
 
 class Tunnel:
@@ -20,7 +22,7 @@ class Tunnel:
     Args:
         channel: The connection to the daemon; stays the caller's.
         metadata: Headers of the stream.
-        server: Answers what comes through.
+        server: Answers what comes through; its bytes are in an `envelope`.
         on_failure: Told when the stream ends though nobody closed it; called from a thread.
     """
 
@@ -39,7 +41,7 @@ class Tunnel:
         outgoing = iter(server.outgoing, None)
         self._stream = channel.stream_stream(
             method.path,
-            request_serializer=_serialize,
+            request_serializer=bytes,  # as they are: the envelope is on
             response_deserializer=method.response.FromString,
         )(outgoing, metadata=tuple(metadata))
         self._reader = threading.Thread(target=self._read, name="session-reader", daemon=True)
@@ -67,6 +69,6 @@ class Tunnel:
         self._stream.cancel()  # type: ignore[no-untyped-call]
 
 
-def _serialize(data: bytes) -> bytes:
-    """Return a ``BytesMessage`` of the data."""
-    return control.BytesMessage(data=data).SerializeToString()
+def envelope(size_bytes: int) -> bytes:
+    """Return what makes so many bytes behind it a serialised ``BytesMessage``."""
+    return _DATA + varint(size_bytes)

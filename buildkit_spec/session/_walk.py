@@ -15,28 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from buildkit_spec.errors import FileChangedError, SessionError
+from buildkit_spec.errors import SessionError
+from buildkit_spec.session._entry import changed, check_same, entry_of
+from buildkit_spec.values.entry import Entry
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe must not hold us up
 _MAX_OPEN_DIRECTORIES = 64
 _SWAPPED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_CHANGED_REMEDY = "build again once nothing writes to the directory"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file, directory or link as it was found.
-
-    Attributes:
-        path: From the root, with ``/``, without a leading one.
-        status: From ``lstat``.
-        link: A symlink's target as it is, or the path of the first name of a hard-linked file.
-    """
-
-    path: str
-    status: os.stat_result
-    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +119,7 @@ class Tree:
                 if choice.is_sent:
                     yield from _unsent(levels)
                     yield entry
-                if choice.is_entered and stat.S_ISDIR(entry.status.st_mode):
+                if choice.is_entered and stat.S_ISDIR(entry.mode):
                     levels += self._enter(entry, found.name, level.descriptor, choice)
         finally:
             for level in levels[1:]:
@@ -158,15 +144,15 @@ class Tree:
                 return None, choice
             if stat.S_ISLNK(status.st_mode):
                 link = os.readlink(found.name, dir_fd=level.descriptor)
-                return Entry(path, status, link), choice
+                return entry_of(path, status, link), choice
         except FileNotFoundError:
             return None, LEFT_OUT  # gone since the directory was read: as good as never there
         except OSError as error:
             raise _unreadable(self._where(path), error) from error
         if status.st_nlink > 1 and not is_dir:
             first = first_names.setdefault((status.st_dev, status.st_ino), path)
-            return Entry(path, status, first if first != path else ""), choice
-        return Entry(path, status), choice
+            return entry_of(path, status, first if first != path else ""), choice
+        return entry_of(path, status), choice
 
     def _enter(self, entry: Entry, name: str, descriptor: int, choice: Choice) -> list[_Level]:
         """Return the directory's level; none where it cannot be read and was not asked for."""
@@ -174,7 +160,7 @@ class Tree:
             below = os.open(name, _DIRECTORY, dir_fd=descriptor)
         except OSError as error:
             if error.errno in _SWAPPED:
-                raise _changed(entry.path) from error
+                raise changed(entry.path) from error
             if not choice.is_sent and isinstance(error, PermissionError):
                 return []
             raise _unreadable(self._where(entry.path), error) from error
@@ -186,8 +172,11 @@ class Tree:
         unsent = None if choice.is_sent else entry
         return [_Level(f"{entry.path}/", below, rest, unsent, choice.memory)]
 
-    def open(self, entry: Entry) -> int:
-        """Return a descriptor of a regular file, to be closed by the caller.
+    def chunks(self, entry: Entry, size_bytes: int) -> Iterator[bytes]:
+        """Yield what a regular file holds, in pieces of at most *size_bytes*.
+
+        A file of one piece is known to be the one that was found before it is yielded; of another
+        one this is checked before the first piece and after the last.
 
         Raises:
             FileChangedError: It is not the file that was found any more.
@@ -198,25 +187,25 @@ class Tree:
             descriptor = os.open(name, _FILE, dir_fd=self._directory(above))
         except OSError as error:
             if error.errno in _SWAPPED:
-                raise _changed(entry.path) from error
+                raise changed(entry.path) from error
             raise _unreadable(self._where(entry.path), error) from error
         try:
-            check_same(entry, descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def read(self, entry: Entry, descriptor: int, size_bytes: int) -> bytes:
-        """Return the next bytes of an open file, at most *size_bytes*; none at its end.
-
-        Raises:
-            SessionError: It cannot be read.
-        """
-        try:
-            return os.read(descriptor, size_bytes)
+            left = entry.size_bytes
+            if not 0 < left <= size_bytes:
+                check_same(entry, descriptor)
+            while left > 0:
+                data = os.read(descriptor, min(left, size_bytes))
+                left -= len(data)
+                if not data or left <= 0:
+                    check_same(entry, descriptor)
+                if not data:
+                    raise changed(entry.path)
+                yield data
         except OSError as error:
+            check_same(entry, descriptor)  # a directory in its place, for one
             raise _unreadable(self._where(entry.path), error) from error
+        finally:
+            os.close(descriptor)
 
     def readlink(self, path: str) -> str | None:
         """Return a symlink's target, or None where there is none."""
@@ -255,25 +244,6 @@ class Tree:
         return f"{self._name.rstrip('/')}/{path}"
 
 
-def check_same(entry: Entry, descriptor: int) -> None:
-    """Check that an open file is the one that was found, and unchanged.
-
-    Raises:
-        FileChangedError: It is another one, or it was written to.
-    """
-    now, then = os.fstat(descriptor), entry.status
-    # The change time, because a tool may set the other one back, or put a file of the same size
-    # and time in its place. Not the inode: some network file systems give a file another one at
-    # each look.
-    if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_mode) != (
-        then.st_size,
-        then.st_mtime_ns,
-        then.st_ctime_ns,
-        then.st_mode,
-    ):
-        raise _changed(entry.path)
-
-
 def _unsent(levels: list[_Level]) -> Iterator[Entry]:
     """Yield the directories above that were waiting for something in them to be sent."""
     for level in levels:
@@ -285,12 +255,6 @@ def _unsent(levels: list[_Level]) -> Iterator[Entry]:
 def _sorted(descriptor: int) -> Iterator[os.DirEntry[str]]:
     with os.scandir(descriptor) as entries:
         return iter(sorted(entries, key=lambda entry: os.fsencode(entry.name)))
-
-
-def _changed(path: str) -> FileChangedError:
-    return FileChangedError(
-        f"{path!r} changed while it was being sent", path=path, remedy=_CHANGED_REMEDY
-    )
 
 
 def _unreadable(place: str, error: OSError) -> SessionError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from buildkit_spec.spec.places import is_directory, is_file, is_link, is_there
 from buildkit_spec.spec.problems import moved
 from buildkit_spec.spec.requirements import RequirementFile, read_closure
 from buildkit_spec.spec.rules import ExactFiles, NamedPaths, NotIgnored
-from buildkit_spec.spec.selection import FileSelection
+from buildkit_spec.spec.selection import FileSelection, Rule
 from buildkit_spec.values.secret import FileSecret, SecretSource
 
 if TYPE_CHECKING:
@@ -119,9 +119,10 @@ def secret_sources(spec: ImageSpec) -> dict[str, SecretSource]:
 
 def copy_selection(spec: ImageSpec) -> FileSelection | None:
     """Return the files ``copy`` names, below the spec's root; they keep their relative paths."""
-    if not spec.copy:
+    paths = spec.copy
+    if not paths:
         return None
-    return FileSelection(spec.root, NamedPaths(spec.copy))
+    return _kept(spec, "copy", lambda: FileSelection(spec.root, NamedPaths(paths)))
 
 
 def source_selection(spec: ImageSpec) -> FileSelection | None:
@@ -129,14 +130,35 @@ def source_selection(spec: ImageSpec) -> FileSelection | None:
     mode = spec.source_copy_mode
     if spec.source_root is None or mode in {None, CopyMode.NO_COPY}:
         return None
+    if spec.origin.source is not None and not spec.origin.source:
+        return None
     root = Path(os.path.realpath(spec.resolve(spec.source_root)))
+    return _kept(spec, "source", lambda: FileSelection(root, _source_rule(spec, root)))
+
+
+def is_as_found(spec: ImageSpec) -> bool:
+    """Whether nothing was touched in the folders of a spec and its base specs since the look."""
+    base = spec.base_image
+    return all(one.is_as_found() for one in (spec.origin.folders or {}).values()) and (
+        base is None or isinstance(base, str) or is_as_found(base)
+    )
+
+
+def _kept(spec: ImageSpec, use: str, make: Callable[[], FileSelection]) -> FileSelection:
+    folders = spec.origin.folders
+    if folders is None:
+        return make()
+    return folders.get(use) or folders.setdefault(use, make())
+
+
+def _source_rule(spec: ImageSpec, root: Path) -> Rule:
     if spec.origin.source is not None:
-        return FileSelection(root, ExactFiles(spec.origin.source)) if spec.origin.source else None
+        return ExactFiles(spec.origin.source)
     loaded: list[str] = []
-    if mode is CopyMode.LOADED_MODULES:
+    if spec.source_copy_mode is CopyMode.LOADED_MODULES:
         files = loaded_files() if spec.origin.modules is None else spec.origin.modules
         loaded = [file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)]
-    return FileSelection(root, ExactFiles(loaded) if loaded else NotIgnored(root))
+    return ExactFiles(loaded) if loaded else NotIgnored(root)
 
 
 def _source_problems(spec: ImageSpec) -> list[Problem]:
@@ -169,7 +191,7 @@ def _copy_problems(spec: ImageSpec, path: str) -> list[Problem]:
             ]
     if not is_there(place):
         return [_missing(spec, "", path)]
-    if is_directory(place) and not FileSelection(spec.root, NamedPaths([path])).files():
+    if is_directory(place) and FileSelection(spec.root, NamedPaths([path])).is_empty():
         return [Problem("", f"{path!r} has no files", "an empty folder cannot be copied")]
     return []
 

@@ -165,7 +165,8 @@ class ImageSpec(Changeable):
         Raises:
             SpecValidationError: A field is unknown or a value is wrong; all problems at once.
         """
-        return self.make({**self.given, **changes}, replace(self.origin, identity=None))
+        origin = replace(self.origin, identity=None, folders=None)
+        return self.make({**self.given, **changes}, origin)
 
     def force_push(self) -> ImageSpec:
         """Return the spec with the wish to build and push even when the image is there."""
@@ -190,7 +191,8 @@ class ImageSpec(Changeable):
             SpecValidationError: Files are missing; all of them.
             SpecError: A file cannot be read.
         """
-        spec = self._moved(replace(self.origin, identity=Identity(id, tag), source=source))
+        named = replace(self.origin, identity=Identity(id, tag), source=source, folders=None)
+        spec = self._moved(named)
         contents = identity.short_hash(identity.contents(spec))
         return spec._moved(replace(spec.origin, identity=Identity(id, tag, contents)))
 
@@ -227,6 +229,25 @@ class ImageSpec(Changeable):
         """Return registry, name and tag; see `tag` for cost and errors."""
         name = f"{self.name}:{self.tag}"
         return f"{self.registry}/{name}" if self.registry else name
+
+    def as_found(self) -> ImageSpec:
+        """Return the spec with its folders as they are when first looked at, its bases' likewise.
+
+        Its tag, and a build of it, are then of the same files: those that are there at that moment.
+        """
+        return self if self.origin.folders is not None else self._looked_at(keeps=True)
+
+    def is_still(self, tag: str) -> bool:
+        """Whether the tag, looked at anew, is still this one.
+
+        Of a spec `as_found` only the folders in which something was touched are read again.
+
+        Raises:
+            SpecValidationError: Files are missing; all of them.
+            SpecError: A file cannot be read.
+        """
+        spec = self if materials.is_as_found(self) else self._looked_at(keeps=False)
+        return spec.tag == tag
 
     def is_container(self) -> bool:
         """Whether this process runs in the spec's image, or in no image at all.
@@ -268,7 +289,7 @@ class ImageSpec(Changeable):
             if isinstance(base, ImageSpec)
             else self
         )
-        return spec._moved(replace(self.origin, modules=files))
+        return spec._moved(replace(self.origin, modules=files, folders=None))
 
     def resolve(self, path: str) -> Path:
         """Return a path of the spec as an absolute one; ``~`` is the user's home."""
@@ -374,6 +395,13 @@ class ImageSpec(Changeable):
     def _values(self) -> Iterator[object]:
         yield from super()._values()
         yield self.origin
+
+    def _looked_at(self, *, keeps: bool) -> ImageSpec:
+        """Return the spec, and its base specs, with a memory for what is found, or with none."""
+        spec = self._moved(replace(self.origin, folders={} if keeps else None))
+        if isinstance(self.base_image, ImageSpec):
+            vars(spec)["base_image"] = self.base_image._looked_at(keeps=keeps)
+        return spec
 
     def _moved(self, origin: Origin) -> ImageSpec:
         spec = copy.copy(self)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buildkit_spec.spec.selection import FileSelection
 
 
 def current_directory() -> Path:
@@ -43,6 +47,8 @@ class Origin:
         is_locked: Whether nothing may be resolved anew: see `ImageSpec.locked`.
         identity: See `ImageSpec.known_as`.
         source: The files of ``source_root``, relative to it, when somebody else chose them.
+        folders: What was found in the spec's folders, by their use; see `ImageSpec.as_found`. None
+            looks every time.
     """
 
     root: Path = field(default_factory=current_directory)
@@ -52,3 +58,4 @@ class Origin:
     is_locked: bool = field(default=False, compare=False)
     identity: Identity | None = None
     source: tuple[str, ...] | None = None
+    folders: dict[str, FileSelection] | None = field(default=None, compare=False, repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Literal, NamedTuple, Protocol
 
 from buildkit_spec.errors import SpecError
 from buildkit_spec.spec.content_digests import Touched, digests_of, touched
+from buildkit_spec.values.entry import Entry
 
 MODE_MASK = 0o755
 """Permission bits that count. Write permission for group and others comes from the umask of whoever
 checked the files out, so it is neither hashed nor meant to be sent."""
 
 _STAMP_BYTES = 7  # as nanoseconds, times from 1970 to 1972
+_LENGTH = struct.Struct(">Q").pack
 
 
 class Rule(Protocol):
@@ -51,11 +54,16 @@ class SelectedFile(NamedTuple):
     target: str = ""
 
 
+_KINDS = {"file": stat.S_IFREG, "directory": stat.S_IFDIR, "symlink": stat.S_IFLNK}
+
+
 class FileSelection:
     """The files below *root* that *rule* takes, and the directories they are in.
 
     Directories without such a file do not belong: version control would not bring them to another
     machine. Sockets, pipes and devices never belong.
+
+    The folder is walked once, when first asked about: a selection is what was found then.
 
     Args:
         root: An existing directory.
@@ -66,7 +74,9 @@ class FileSelection:
         self.root = root
         self._prefix = os.path.join(root, "")  # noqa: PTH118 - text: pathlib is slow for each file
         self._rule = rule
-        self._touched: dict[str, Touched] = {}  # of files, as they were found
+        self._touched: dict[str, Touched] = {}  # of entries, and of all that was entered
+        self._modes: dict[str, int] = {}  # of directories
+        self._shared: dict[str, tuple[int, int]] = {}  # files with several names: what they name
         self._digests = digests_of(os.path.abspath(root))  # noqa: PTH100
 
     def __repr__(self) -> str:
@@ -75,21 +85,52 @@ class FileSelection:
     def files(self) -> list[SelectedFile]:
         """Return every entry, sorted by path; a directory comes before what is in it.
 
-        The folder is walked the first time only.
-
         Raises:
             SpecError: A directory cannot be read, or a name is not UTF-8.
         """
         return list(self._entries.values())
 
-    def accepts(self, path: str, is_dir: bool) -> bool:
-        """Whether the entry *path* (relative, with ``/``) belongs.
+    def is_empty(self) -> bool:
+        """Whether nothing belongs; the folder is walked up to the first file that does.
 
         Raises:
             SpecError: See `files`.
         """
-        entry = self._entries.get(path)
-        return entry is not None and (entry.kind == "directory") == is_dir
+        return next(self._walk(), None) is None
+
+    def found(self) -> Iterator[Entry]:
+        """Yield every entry, in the order of `files`, as it was found; modes within `MODE_MASK`.
+
+        As its time an entry has one that is made of what it holds: equal contents, equal times.
+        Receivers take equal size and time for equal contents. With real times that is wrong where
+        times are set, as by a checkout that gives every file the date of its commit; and it is
+        wasteful for fresh checkouts, whose files are the same with other times.
+
+        Raises:
+            SpecError: See `files`; or a file cannot be read.
+        """
+        first_names: dict[tuple[int, int], str] = {}
+        for path, entry in self._entries.items():
+            then = self._touched[path]
+            _, size_bytes, mtime_ns, ctime_ns = then
+            mode, link, stamp_ns = _KINDS[entry.kind] | entry.mode, entry.target, 0
+            if entry.kind == "file":
+                digest = self._content_digest(path, then)
+                stamp_ns = int.from_bytes(digest[:_STAMP_BYTES], "big")
+                if path in self._shared:
+                    first = first_names.setdefault(self._shared[path], path)
+                    link = first if first != path else ""
+            yield Entry(path, mode, size_bytes, mtime_ns, ctime_ns, link, 0, stamp_ns)
+
+    def is_as_found(self) -> bool:
+        """Whether nothing was touched since the folder was walked; looks, and reads no file."""
+        prefix, lstat = self._prefix, os.lstat
+        try:
+            return all(
+                touched(lstat(prefix + path)) == then for path, then in self._touched.items()
+            )
+        except OSError:
+            return False
 
     def digest(self) -> str:
         """Return a sha256 (hex) of paths, kinds, modes, contents and link targets.
@@ -100,44 +141,28 @@ class FileSelection:
         Raises:
             SpecError: A file cannot be read.
         """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         whole = hashlib.sha256()
         for entry in self._entries.values():
             content = b""
             if entry.kind == "file":
-                content = self._content_digest(entry, self._touched[entry.path])
-            for part in (
-                entry.kind.encode(),
-                entry.path.encode(),
-                b"%o" % entry.mode,
-                entry.target.encode(),
-                content,
-            ):
-                whole.update(len(part).to_bytes(8, "big") + part)
+                content = self._content_digest(entry.path, self._touched[entry.path])
+            kind, path, target = entry.kind.encode(), entry.path.encode(), entry.target.encode()
+            mode = b"%o" % entry.mode
+            whole.update(
+                b"".join(
+                    (
+                        *(_LENGTH(len(kind)), kind, _LENGTH(len(path)), path),
+                        *(_LENGTH(len(mode)), mode, _LENGTH(len(target)), target),
+                        *(_LENGTH(len(content)), content),
+                    )
+                )
+            )
         self._digests.save()
         return whole.hexdigest()
-
-    def stamp_ns(self, path: str, status: os.stat_result | None = None) -> int:
-        """Return a time made of what the entry *path* holds: equal contents, equal times.
-
-        Receivers take equal size and time for equal contents. With real times that is wrong where
-        times are set, as by a checkout that gives every file the date of its commit; and it is
-        wasteful for fresh checkouts, whose files are the same with other times.
-
-        Args:
-            path: Relative, with ``/``.
-            status: What ``lstat`` says of it now, by who knows that already.
-
-        Raises:
-            SpecError: The file cannot be read.
-        """
-        entry = self._entries.get(path)
-        if entry is None or entry.kind != "file":
-            return 0
-        try:
-            now = touched(status or os.lstat(self._prefix + path))
-        except OSError as error:
-            raise _unreadable(self._prefix + path, error) from error
-        return int.from_bytes(self._content_digest(entry, now)[:_STAMP_BYTES], "big")
 
     @cached_property
     def _entries(self) -> dict[str, SelectedFile]:
@@ -164,6 +189,10 @@ class FileSelection:
 
     def _listed(self, directory: str) -> list[os.DirEntry[str]]:
         try:
+            # Before it is read: what comes later is then seen.
+            status = os.stat(self._prefix + directory)  # noqa: PTH116
+            self._touched[directory] = touched(status)
+            self._modes[directory] = status.st_mode & MODE_MASK
             with os.scandir(self._prefix + directory) as items:
                 return list(items)
         except OSError as error:
@@ -176,6 +205,7 @@ class FileSelection:
             if stat.S_ISLNK(status.st_mode):
                 target = os.readlink(item.path)  # noqa: PTH115
                 target.encode()
+                self._touched[path] = touched(status)
                 return SelectedFile(path, "symlink", target=target)
         except OSError as error:
             raise _unreadable(item.path, error) from error
@@ -187,19 +217,18 @@ class FileSelection:
         if not stat.S_ISREG(status.st_mode):
             return None
         self._touched[path] = touched(status)
+        if status.st_nlink > 1:
+            self._shared[path] = (status.st_dev, status.st_ino)
         return SelectedFile(path, "file", status.st_mode & MODE_MASK, status.st_size)
 
     def _directory(self, path: str) -> SelectedFile:
+        return SelectedFile(path, "directory", self._modes[path])
+
+    def _content_digest(self, path: str, then: Touched) -> bytes:
         try:
-            return SelectedFile(path, "directory", os.stat(self._prefix + path).st_mode & MODE_MASK)  # noqa: PTH116
+            return self._digests.of(path, then)
         except OSError as error:
             raise _unreadable(self._prefix + path, error) from error
-
-    def _content_digest(self, entry: SelectedFile, now: Touched) -> bytes:
-        try:
-            return self._digests.of(entry.path, now)
-        except OSError as error:
-            raise _unreadable(self._prefix + entry.path, error) from error
 
 
 def _unreadable(path: str, error: OSError) -> SpecError:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -228,6 +228,7 @@ class NotingCall:
     def __init__(self, call: Any, requests: list[Packet]) -> None:
         self.metadata = call.metadata
         self.send = call.send
+        self.send_all = call.send_all
         self._call = call
         self._requests = requests
 
@@ -238,10 +239,10 @@ class NotingCall:
     def messages(self) -> Iterator[Packet]:
         return self._noted(self._call.messages())
 
-    def arrived(self) -> Iterator[Packet]:
-        return self._noted(self._call.arrived())
+    def arrived(self) -> list[Packet]:
+        return list(self._noted(self._call.arrived()))
 
-    def _noted(self, packets: Iterator[Packet]) -> Iterator[Packet]:
+    def _noted(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         for packet in packets:
             self._requests.append(packet)
             yield packet

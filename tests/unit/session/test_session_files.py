@@ -17,6 +17,7 @@ from buildkit_spec._pb.fsutil import Packet
 from buildkit_spec.errors import FileChangedError, SessionError
 from buildkit_spec.session import FileSync, Health, SharedDir
 from buildkit_spec.session._modes import go_mode
+from buildkit_spec.session._walk import SENT, Tree
 
 Serve = Callable[..., Served]
 
@@ -138,6 +139,41 @@ def test_changed_file_is_told_to_the_daemon_and_to_us(serve: Serve, tmp_path: Pa
     assert "'file' changed while it was being sent" in caught.value.details()
     assert isinstance(served.failures[0], FileChangedError)
     assert served.failures[0].path == "file"
+
+
+def test_listing_is_what_is_sent_whatever_comes_later(serve: Serve, tmp_path: Path) -> None:
+    """Of a directory that was looked at before, what was found is sent, narrowed as a walk is."""
+    for name in ("a/x", "a/y", "b"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    with Tree(tmp_path) as tree:
+        found = [
+            entry._replace(stamp_ns=7)
+            for entry in tree.walk(lambda path, is_dir, memory: SENT)
+            if entry.path != "b"
+        ]
+    (tmp_path / "a/late").touch()
+    served = serve(FileSync({"src": SharedDir(tmp_path, listing=lambda: found)}))
+
+    everything = receive(served, "src")
+
+    assert everything.paths == ["a", "a/x", "a/y"]
+    assert {stat.modTime for stat in everything.stats} == {7}
+    assert everything.contents == {"a/x": b"a/x", "a/y": b"a/y"}
+    assert receive(served, "src", headers=[("exclude-patterns", "a/x")]).paths == ["a", "a/y"]
+
+
+def test_file_that_changed_since_the_listing_is_told(serve: Serve, tmp_path: Path) -> None:
+    """What was hashed is sent, or nothing: also when the change was long before the transfer."""
+    (tmp_path / "file").write_text("before")
+    with Tree(tmp_path) as tree:
+        found = list(tree.walk(lambda path, is_dir, memory: SENT))
+    (tmp_path / "file").write_text("after!")
+    served = serve(FileSync({"src": SharedDir(tmp_path, listing=lambda: found)}))
+    with pytest.raises(grpc.RpcError):
+        receive(served, "src")
+
+    assert isinstance(served.failures[0], FileChangedError)
 
 
 @pytest.mark.parametrize("change", ["longer", "shorter", "touched"])

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from buildkit_spec.errors import FileChangedError, SessionError
 from buildkit_spec.session import StatusError
 from buildkit_spec.session._selection import selection
-from buildkit_spec.session._walk import LEFT_OUT, SENT, Choice, Entry, Tree
+from buildkit_spec.session._walk import LEFT_OUT, SENT, Choice, Tree
+from buildkit_spec.values.entry import Entry
 
 NAMES = st.text("abé.-_ \x01\U0001f600", min_size=1, max_size=3).filter(
     lambda name: name not in (".", "..")
@@ -217,7 +218,7 @@ def test_parent_swapped_for_a_link_before_reading_leads_nowhere(
         swap(shared / "sub", outside)
 
         with pytest.raises(FileChangedError) as caught:
-            tree.open(entry)
+            content(tree, entry)
 
     assert caught.value.path == "sub/file"
 
@@ -251,18 +252,20 @@ def test_root_swapped_for_a_link_changes_nothing(shared: Path, outside: Path) ->
     """The root is held open: what stands in its place later is not looked at."""
     with Tree(shared) as tree:
         swap(shared, outside)
-        descriptor = tree.open(find(tree, "sub/file"))
 
-        assert os.read(descriptor, 100) == b"public"
-        os.close(descriptor)
+        assert content(tree, find(tree, "sub/file")) == b"public"
 
 
-def set_back(path: Path, status: os.stat_result) -> None:
+def content(tree: Tree, entry: Entry, size_bytes: int = 100) -> bytes:
+    return b"".join(tree.chunks(entry, size_bytes))
+
+
+def set_back(path: Path, entry: Entry) -> None:
     """Give a file another one's mode and time; its change time is a later one."""
-    path.chmod(status.st_mode)
-    os.utime(path, ns=(0, status.st_mtime_ns))
-    while path.stat().st_ctime_ns == status.st_ctime_ns:  # its clock is coarse
-        os.utime(path, ns=(0, status.st_mtime_ns))
+    path.chmod(entry.mode)
+    os.utime(path, ns=(0, entry.mtime_ns))
+    while path.stat().st_ctime_ns == entry.ctime_ns:  # its clock is coarse
+        os.utime(path, ns=(0, entry.mtime_ns))
 
 
 @pytest.mark.parametrize(
@@ -291,10 +294,10 @@ def test_file_that_is_not_what_was_found_is_told(shared: Path, outside: Path, ki
         elif kind in ("other", "twin"):
             path.write_text("PUBLIC")
         if kind in ("twin", "rewritten"):
-            set_back(path, entry.status)
+            set_back(path, entry)
 
         with pytest.raises(FileChangedError):
-            tree.open(entry)
+            content(tree, entry)
 
 
 @pytest.fixture
@@ -318,18 +321,33 @@ def test_unreadable_file_is_named(shared: Path, request: pytest.FixtureRequest) 
         request.getfixturevalue("stranger")
 
         with pytest.raises(SessionError, match=r"shared/sub/file.*permission denied"):
-            tree.open(entry)
+            content(tree, entry)
 
 
-def test_file_that_fails_while_being_read_is_named(shared: Path) -> None:
+def test_file_that_fails_while_being_read_is_named() -> None:
     """What the file system says in the middle of a file comes with the file's path."""
+    with Tree(Path("/sys/class/net/lo")) as tree:  # the kernel's own, which has no speed
+        entry = find(tree, "speed")
+
+        with pytest.raises(SessionError, match=r"net/lo/speed.*invalid argument"):
+            content(tree, entry)
+
+
+@pytest.mark.parametrize("change", ["before", "between", "after"])
+def test_large_file_that_changes_is_told(shared: Path, change: str) -> None:
+    """A file of several pieces is looked at before the first and after the last."""
+    path = shared / "sub" / "file"
     with Tree(shared) as tree:
         entry = find(tree, "sub/file")
-        descriptor = os.open(shared, os.O_RDONLY)  # which nobody can read from
+        pieces = tree.chunks(entry, 2)
+        if change == "between":
+            assert next(pieces) == b"pu"
+        elif change == "after":
+            assert [next(pieces), next(pieces)] == [b"pu", b"bl"]
+        path.write_text("changed")
 
-        with pytest.raises(SessionError, match=r"shared/sub/file.*is a directory"):
-            tree.read(entry, descriptor, 100)
-        os.close(descriptor)
+        with pytest.raises(FileChangedError):
+            list(pieces)
 
 
 def test_unreadable_directory_is_named_unless_nobody_asked(
@@ -355,8 +373,8 @@ def test_deep_trees_need_few_descriptors(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with Tree(tmp_path) as tree:
         for entry in list(tree.walk(everything)):
-            if stat.S_ISREG(entry.status.st_mode):
-                os.close(tree.open(entry))
+            if stat.S_ISREG(entry.mode):
+                content(tree, entry)
 
         assert len(list(Path("/proc/self/fd").iterdir())) - before < 100
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -515,3 +515,29 @@ def test_hashing_does_not_change_with_the_interpreter_switches():
     }
 
     assert answers == {f"{ImageSpec(packages=['a']).id}\n"}
+
+
+def test_spec_as_found_is_of_the_files_that_were_there(tmp_path, monkeypatch):
+    """Tag and build are of one look at the folders; a later edit is told, a mere touch is none."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    source, copied = tmp_path / "src/a.py", tmp_path / "b.txt"
+    source.write_text("one")
+    copied.write_text("one")
+    base = ImageSpec(name="base", copy=["b.txt"])
+    spec = ImageSpec(source_root="src", source_copy_mode="all", base_image=base).as_found()
+    tag = spec.tag
+
+    assert tag == ImageSpec(source_root="src", source_copy_mode="all", base_image=base).tag
+    assert spec.is_still(tag)
+    for file in (source, copied):
+        file.touch()
+        assert spec.is_still(tag)
+        file.write_text("two")
+        assert (spec.tag, spec.is_still(tag)) == (tag, False)
+        file.write_text("one")
+        assert spec.is_still(tag)
+    source.write_text("two")
+
+    assert spec.replace(env={"A": "b"}).source_selection() is not spec.source_selection()
+    assert spec.as_found() is spec

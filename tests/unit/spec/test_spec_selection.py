@@ -67,31 +67,77 @@ def test_directory_comes_before_what_is_in_it(tmp_path):
     assert everything == ["a", "a/b", "a/b/c", "a/x", "a-b", "a-b/x", "a.b"]
 
 
-def test_accepts_what_it_lists_and_nothing_else(tmp_path):
-    """The transfer's question and the tag's list have one answer."""
+def test_what_is_sent_is_what_is_listed(tmp_path):
+    """The transfer's list and the tag's are one, with kinds and modes as the tag has them."""
     root = tree(tmp_path, "a/x", "a/y", "b/x", "c")
-    selection = FileSelection(root, NamedPaths(["a/x", "c"]))
+    (root / "c").chmod(0o4775)
+    (root / "a/z").symlink_to("/etc")
+    selection = FileSelection(root, NamedPaths(["a/x", "a/z", "c"]))
 
-    accepted = {
-        (path.relative_to(root).as_posix(), path.is_dir())
-        for path in root.rglob("*")
-        if selection.accepts(path.relative_to(root).as_posix(), path.is_dir())
-    }
+    found = [(one.path, oct(one.mode), one.size_bytes, one.link) for one in selection.found()]
 
-    assert accepted == {("a", True), ("a/x", False), ("c", False)}
-    assert not selection.accepts("c", True)
-    assert not selection.accepts("../etc", True)
-    assert not selection.accepts("", True)
+    assert found[1:] == [
+        ("a/x", "0o100644", 3, ""),
+        ("a/z", "0o120000", 4, "/etc"),
+        ("c", "0o100755", 1, ""),
+    ]
+    assert [one[0] for one in found] == [one.path for one in selection.files()]
 
 
-def test_file_that_comes_later_is_not_accepted(tmp_path):
+def test_file_that_comes_later_is_not_sent(tmp_path):
     """What was not hashed is not sent."""
     root = tree(tmp_path, "a/x")
     selection = FileSelection(root, NamedPaths(["a"]))
     selection.files()
     tree(root, "a/late")
 
-    assert not selection.accepts("a/late", False)
+    assert [one.path for one in selection.found()] == ["a", "a/x"]
+
+
+def test_names_of_one_file_are_sent_as_links(tmp_path):
+    """Of a file with several names the first that belongs has the content; others lead to it."""
+    root = tree(tmp_path, "a/x")
+    for name in ("a/y", "a/z"):
+        (root / name).hardlink_to(root / "a/x")
+
+    links = {
+        name: [(one.path, one.link) for one in FileSelection(root, NamedPaths([name])).found()][1:]
+        for name in ("a", "a/z")
+    }
+
+    assert links == {"a": [("a/x", ""), ("a/y", "a/x"), ("a/z", "a/x")], "a/z": [("a/z", "")]}
+
+
+@pytest.mark.parametrize(
+    "change", ["content", "mode", "new", "gone", "link", "empty folder", "folder's mode"]
+)
+def test_what_was_touched_is_noticed(tmp_path, change):
+    """A selection knows when it is not what is there any more."""
+    root = tree(tmp_path, "a/x", "a/b/y")
+    (root / "a/link").symlink_to("x")
+    (root / "a/none").mkdir()
+    selection = FileSelection(root, NamedPaths(["a"]))
+    selection.files()
+
+    assert selection.is_as_found()
+
+    if change == "content":
+        (root / "a/b/y").write_text("longer")
+    elif change == "mode":
+        (root / "a/b/y").chmod(0o600)
+    elif change == "new":
+        tree(root, "a/b/z")
+    elif change == "gone":
+        (root / "a/x").unlink()
+    elif change == "link":
+        (root / "a/link").unlink()
+        (root / "a/link").symlink_to("y")
+    elif change == "empty folder":
+        tree(root, "a/none/z")
+    else:
+        (root / "a/b").chmod(0o700)
+
+    assert not selection.is_as_found()
 
 
 def test_special_files_and_empty_directories_stay_out(tmp_path):
