@@ -6,6 +6,7 @@ Source: WIRE.md, and Go's ``io/fs/fs.go``.
 from __future__ import annotations
 
 import stat
+from functools import lru_cache
 
 _KINDS = {
     stat.S_IFDIR: 1 << 31,
@@ -21,6 +22,7 @@ _TYPE = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 _FROM_GO = {go: kind for kind, go in _KINDS.items()} | {0: stat.S_IFREG}
 
 
+@lru_cache(maxsize=1024)
 def go_mode(mode: int, mask: int = 0o7777) -> int:
     """Return ``st_mode`` as Go's ``os.FileMode``.
 

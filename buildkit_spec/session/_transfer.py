@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from buildkit_spec._pb.fsutil import Packet, Stat
+from buildkit_spec._pb.fsutil import Packet
 from buildkit_spec.errors import SessionError
 from buildkit_spec.session._call import INTERNAL, Call, StatusError
 from buildkit_spec.session._framing import varint
@@ -67,11 +67,29 @@ class Transfer:
         raise SessionError("the daemon broke off while files were being sent")
 
     def _stats(self, entries: Iterable[Entry]) -> Iterator[bytes]:
-        files = self._files
+        packet = Packet(type=Packet.PACKET_STAT)
+        packet.stat.SetInParent()
+        message, serialized = packet.stat, packet.SerializeToString  # one for all: made in no time
+        files, mask = self._files, self._mode_mask
         for index, entry in enumerate(entries):
-            if stat.S_ISREG(entry.mode):
+            is_file = stat.S_ISREG(entry.mode)
+            if is_file:
                 files[index] = entry
-            yield Packet(type=Packet.PACKET_STAT, stat=self._stat(entry)).SerializeToString()
+            try:
+                message.path = entry.path
+                message.linkname = entry.link
+            except (UnicodeEncodeError, ValueError) as error:
+                raise SessionError(
+                    f"cannot send {os.fsencode(entry.path)!r}: its name or link is not UTF-8",
+                    remedy="rename it, or leave it out",
+                ) from error
+            message.mode = go_mode(entry.mode, mask)
+            message.size = 0 if stat.S_ISDIR(entry.mode) else entry.size_bytes
+            message.modTime = entry.mtime_ns if entry.stamp_ns is None else entry.stamp_ns
+            is_device = not is_file and stat.S_IFMT(entry.mode) in (stat.S_IFBLK, stat.S_IFCHR)
+            message.devmajor = os.major(entry.device) if is_device else 0
+            message.devminor = os.minor(entry.device) if is_device else 0
+            yield serialized()
 
     def _answer_arrived(self) -> bool:
         """Answer what is there already; return whether it was all the daemon wanted."""
@@ -113,23 +131,3 @@ class Transfer:
             self._call.send_all(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0
-
-    def _stat(self, entry: Entry) -> Stat:
-        kind = stat.S_IFMT(entry.mode)
-        try:
-            message = Stat(
-                path=entry.path,
-                mode=go_mode(entry.mode, self._mode_mask),
-                size=0 if kind == stat.S_IFDIR else entry.size_bytes,
-                modTime=entry.mtime_ns if entry.stamp_ns is None else entry.stamp_ns,
-                linkname=entry.link,
-            )
-        except (UnicodeEncodeError, ValueError) as error:
-            raise SessionError(
-                f"cannot send {os.fsencode(entry.path)!r}: its name or link is not UTF-8",
-                remedy="rename it, or leave it out",
-            ) from error
-        if kind in (stat.S_IFBLK, stat.S_IFCHR):
-            message.devmajor = os.major(entry.device)
-            message.devminor = os.minor(entry.device)
-        return message

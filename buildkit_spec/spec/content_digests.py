@@ -100,14 +100,14 @@ class ContentDigests:
         self._read_files = self._read_bytes = self._began_ns = 0
 
     def _recall(self, path: str, now: Touched) -> bytes | None:
-        entry = self._remembered.get(path)
-        if entry is None:
+        entry = self._remembered.pop(path, None)
+        if entry is None or entry[:4] != [*now]:
             return None
-        with contextlib.suppress(TypeError, ValueError):
-            if entry[:4] == [*now] and len(digest := bytes.fromhex(str(entry[4]))) == 32:
-                return digest
-        del self._remembered[path]
-        return None
+        try:
+            digest = bytes.fromhex(entry[4])  # type: ignore[arg-type]
+        except (IndexError, TypeError, ValueError):
+            return None
+        return digest if len(digest) == 32 else None
 
 
 def digests_of(folder: str) -> ContentDigests:
@@ -152,7 +152,7 @@ def _replace(memory: Path, content: object) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=memory.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            json.dump(content, stream, separators=(",", ":"))
+            stream.write(json.dumps(content, separators=(",", ":")))  # dump() is all Python
         os.replace(temporary, memory)  # noqa: PTH105
     except BaseException:
         os.unlink(temporary)  # noqa: PTH108
@@ -173,7 +173,10 @@ def _file_clock_ns() -> int:
 
 def _sha256(path: str) -> bytes:
     content = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-        while chunk := stream.read(_CHUNK_BYTES):
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # an open() takes twice as long
+    try:
+        while chunk := os.read(descriptor, _CHUNK_BYTES):
             content.update(chunk)
+    finally:
+        os.close(descriptor)
     return content.digest()
