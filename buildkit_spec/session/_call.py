@@ -89,6 +89,17 @@ class Call(Protocol[Req, Res]):
             SessionError: As for `messages`.
         """
 
+    def batches(self) -> Iterator[Sequence[Req]]:
+        """The requests, many at a time, until the daemon half-closes the stream.
+
+        For small ones that come in great numbers; each may be late by some milliseconds. A handler
+        that has called `messages` gets them as they come.
+
+        Raises:
+            CallCancelledError: The stream was reset.
+            SessionError: As for `messages`.
+        """
+
     def send(self, message: Res, *, has_more: bool = False) -> None:
         """Answer with a message; waits while the daemon does not take more.
 

@@ -20,7 +20,9 @@ from buildkit_spec.errors import SessionError
 from buildkit_spec.session import _frames as h2
 from buildkit_spec.session._frames import FrameReader, ProtocolFault
 
-_STREAM_WINDOW_BYTES = 4 << 20
+FIRST_WINDOW_BYTES = 1 << 10
+"""What the peer may send on a stream before it is given more."""
+
 _CONNECTION_WINDOW_BYTES = 1 << 30  # what bounds memory is each stream's window
 _CONNECTION_CREDIT_BYTES = 1 << 24
 _MAX_STREAMS = 256
@@ -83,7 +85,7 @@ class _Stream:
 
     def __init__(self, room: int) -> None:
         self.room = room
-        self.credit = _STREAM_WINDOW_BYTES
+        self.credit = FIRST_WINDOW_BYTES
         self.is_half_closed = False
 
 
@@ -122,7 +124,7 @@ class Connection:
         }
         ours = {
             h2.MAX_CONCURRENT_STREAMS: _MAX_STREAMS,
-            h2.INITIAL_WINDOW_SIZE: _STREAM_WINDOW_BYTES,
+            h2.INITIAL_WINDOW_SIZE: FIRST_WINDOW_BYTES,
             h2.MAX_HEADER_LIST_SIZE: _MAX_HEADER_BYTES,
         }
         self._out.append(h2.frame(h2.SETTINGS, 0, 0, h2.settings(ours)))
@@ -173,12 +175,12 @@ class Connection:
             raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "more data than there was room for")
         known = self._streams.get(stream)
         if known is None or known.is_half_closed:
-            self._restore(size)
+            self.restore(size)
             self._refuse(stream)
             return
         known.credit -= size
         if known.credit < 0:
-            self._restore(size)
+            self.restore(size)
             raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "more data than there was room for", stream)
         if flags & h2.PADDED:
             payload = h2.without_padding(flags, payload)
@@ -308,13 +310,23 @@ class Connection:
 
     def give_credit(self, stream: int, credit: int) -> None:
         """Let the peer send this many bytes more."""
-        self._restore(credit)
+        self.restore(credit)
+        self.widen(stream, credit)
+
+    def widen(self, stream: int, more: int) -> None:
+        """Let the peer send this many bytes more on a stream, none having been dealt with."""
         known = self._streams.get(stream)
         if known is not None and not known.is_half_closed:
-            known.credit += credit
-            self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, stream, h2.number(credit)))
+            known.credit += more
+            self._out.append(h2.frame(h2.WINDOW_UPDATE, 0, stream, h2.number(more)))
 
-    def _restore(self, credit: int) -> None:
+    def credit(self, stream: int) -> int:
+        """Return how many bytes the peer may still send on a stream; 0 when it has ended."""
+        known = self._streams.get(stream)
+        return known.credit if known is not None else 0
+
+    def restore(self, credit: int) -> None:
+        """Note bytes that were dealt with, of any stream."""
         self._owed += credit
         if self._owed >= _CONNECTION_CREDIT_BYTES:
             self._credit += self._owed

@@ -8,6 +8,7 @@ A call's answers wait in a bounded buffer until the peer has room for them.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -35,6 +36,7 @@ from buildkit_spec.session._framing import (
     status,
 )
 from buildkit_spec.session._http2 import (
+    FIRST_WINDOW_BYTES,
     CallOpened,
     CallReset,
     Connection,
@@ -43,12 +45,16 @@ from buildkit_spec.session._http2 import (
     GoneAway,
     HalfClosed,
 )
+from buildkit_spec.session._pace import Pace
 
 _CHUNK_BYTES = 512 << 10
 _CALL_BUFFER_BYTES = 2 << 20
 _CORK_BYTES = 64 << 10
 _BACKLOG_BYTES = 4 << 20
 _CREDIT_BYTES = 256 << 10
+_WINDOW_BYTES = 4 << 20
+_FEW = 64
+_GATHER_S = 0.004
 
 
 class Server:
@@ -75,6 +81,7 @@ class Server:
         self._calls: dict[int, _ServerCall] = {}
         self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
         self._is_closed = False
+        self.receipts = 0  # how often the peer's bytes came
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -83,6 +90,7 @@ class Server:
         with self.lock:
             if self._is_closed:
                 return
+            self.receipts += 1
             try:
                 for event in self._connection.receive(data):
                     if not self._is_closed:
@@ -194,6 +202,20 @@ class Server:
             self._sending[call.stream] = call
             self._has_output.notify()
 
+    def widen(self, call: _ServerCall, more: int) -> None:
+        """Let the peer send more on a call than it was given. The lock is held."""
+        if not self._is_closed:
+            self._connection.widen(call.stream, more)
+            self._has_output.notify()
+
+    def credit(self, call: _ServerCall) -> int:
+        """Return what the peer may still send on a call. The lock is held."""
+        return self._connection.credit(call.stream)
+
+    def restore(self, credit: int) -> None:
+        """Note bytes of a call that were dealt with. The lock is held."""
+        self._connection.restore(credit)
+
     def give_credit(self, call: _ServerCall, credit: int) -> None:
         """Let the peer send more on a call. The lock is held."""
         if not self._is_closed:
@@ -255,6 +277,8 @@ class _ServerCall:
         self._arrived: deque[bytes] = deque()
         self._backlog_bytes = 0
         self._owed_credit = 0
+        self._is_wide = False
+        self._pace = Pace()
         self._fault: SessionError | None = None
 
     def messages(self) -> Iterator[Any]:
@@ -268,28 +292,52 @@ class _ServerCall:
         if not self._arrived:  # without the lock: what is missed now is seen the next time
             return []
         with self._server.lock:
-            payloads = list(self._arrived)
-            self._arrived.clear()
-            self._backlog_bytes = 0
-            self._pay()
+            payloads = self._take_all()
         return [self._read(self._request, payload) for payload in payloads]
+
+    def batches(self) -> Iterator[list[Any]]:
+        while True:
+            with self._server.lock:
+                if not self._wait():
+                    return
+                is_few = len(self._arrived) < _FEW
+            if is_few:
+                time.sleep(_GATHER_S)
+            yield self.arrived()
+
+    def _take_all(self) -> list[bytes]:
+        payloads = list(self._arrived)
+        self._arrived.clear()
+        self._backlog_bytes = 0
+        self._pay()
+        return payloads
 
     def _next(self, kind: type[Other]) -> Other | None:
         with self._server.lock:
-            while not self._arrived:
-                if self.is_cancelled:
-                    raise CallCancelledError
-                if self._fault is not None:
-                    raise self._fault
-                if self.is_half_closed:
-                    return None
-                if self.output:
-                    self._server.wake(self)
-                self.changed.wait()
+            if not self._is_wide:
+                self._is_wide = True
+                self._server.widen(self, _WINDOW_BYTES - FIRST_WINDOW_BYTES)
+            if not self._wait():
+                return None
             payload = self._arrived.popleft()
             self._backlog_bytes -= len(payload)
             self._pay()
         return self._read(kind, payload)
+
+    def _wait(self) -> bool:
+        """Wait for a request; return whether there is one. The lock is held."""
+        while not self._arrived:
+            if self.is_cancelled:
+                raise CallCancelledError
+            if self._fault is not None:
+                raise self._fault
+            if self.is_half_closed:
+                return False
+            if self.output:
+                self._server.wake(self)
+            self._pay()
+            self.changed.wait()
+        return True
 
     def _read(self, kind: type[Other], payload: bytes) -> Other:
         try:
@@ -338,12 +386,20 @@ class _ServerCall:
             except SessionError as error:
                 self._fault = error
             self.changed.notify_all()
+        self._pace.note(self._server.receipts)
         self._pay()
 
     def _pay(self) -> None:
         """Give credit back, unless the handler is behind: then the peer has to wait for it."""
-        if self._owed_credit >= _CREDIT_BYTES and self._backlog_bytes < _BACKLOG_BYTES:
-            self.settle()
+        if self._backlog_bytes >= _BACKLOG_BYTES:
+            return
+        if self._is_wide:
+            if self._owed_credit >= _CREDIT_BYTES:
+                self.settle()
+        elif not self._arrived and not self._server.credit(self):
+            self._server.restore(self._owed_credit)
+            self._owed_credit = 0
+            self._server.widen(self, self._pace.next_bytes())
 
     def settle(self) -> None:
         """Give all credit back that is owed: the connection's part outlives the stream."""

@@ -59,10 +59,10 @@ class Transfer:
         packets = self._stats(entries)
         while together := list(islice(packets, _TOGETHER_ENTRIES)):
             self._call.send_all(together)
-            self._answer_arrived()
+            self._answer_all(self._call.arrived())
         self._call.send(Packet(type=Packet.PACKET_STAT), has_more=True)
-        for request in self._call.messages():
-            if self._answer(request) or self._answer_arrived():
+        for requests in self._call.batches():
+            if self._answer_all(requests):
                 return
         raise SessionError("the daemon broke off while files were being sent")
 
@@ -91,12 +91,11 @@ class Transfer:
             message.devminor = os.minor(entry.device) if is_device else 0
             yield serialized()
 
-    def _answer_arrived(self) -> bool:
-        """Answer what is there already; return whether it was all the daemon wanted."""
-        while requests := self._call.arrived():
-            for request in requests:
-                if self._answer(request):
-                    return True
+    def _answer_all(self, requests: Iterable[Packet]) -> bool:
+        """Answer packets; return whether the last was among them."""
+        for request in requests:
+            if self._answer(request):
+                return True
         self._flush()
         return False
 

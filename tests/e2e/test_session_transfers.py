@@ -242,6 +242,10 @@ class NotingCall:
     def arrived(self) -> list[Packet]:
         return list(self._noted(self._call.arrived()))
 
+    def batches(self) -> Iterator[list[Packet]]:
+        for packets in self._call.batches():
+            yield list(self._noted(packets))
+
     def _noted(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         for packet in packets:
             self._requests.append(packet)
