@@ -202,7 +202,7 @@ class Job:
                 with clock.phase("plan"):
                     plan = self._plan = self._make_plan(gateway, session.id)
                 with clock.phase("build"):
-                    output = self._solve(gateway, plan, session.id)
+                    output = self._solve(gateway, plan, session.id, order.cache_exports)
                 if self._spec.tag != reference.tag:
                     raise FileChangedError(
                         f"files of {self._spec.name} changed while its image was built",
@@ -302,14 +302,17 @@ class Job:
 
         return in_parallel(made if len(self._spec.platforms()) > 1 else make, platforms)
 
-    def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
+    def _solve(
+        self, gateway: Gateway, plan: Plan, session_id: str, cache_exports: Iterable[CacheEntry]
+    ) -> BuildOutput:
         created = created_time(plan.epoch_s)
         plans = {one.platform: one for one in plan.platforms}
+        keeps_all = any(one.attrs.get("mode") == "max" for one in cache_exports)
 
         def solve(platform: Platform) -> Ref:
-            definition = plans[platform].state.marshal(
-                platform=platform, local_unique_id=session_id
-            )
+            one = plans[platform]
+            state = one.with_asked() if keeps_all else one.state
+            definition = state.marshal(platform=platform, local_unique_id=session_id)
             return gateway.solve(definition, evaluate=True, cache_imports=self._cache_imports())
 
         refs = dict(zip(plans, self._for_each(solve, tuple(plans)), strict=True))
