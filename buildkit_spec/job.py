@@ -45,7 +45,8 @@ from buildkit_spec.registry import Logins
 from buildkit_spec.serving import session_of
 from buildkit_spec.session import Attachable, Session
 from buildkit_spec.spec import ImageSpec, registries_of
-from buildkit_spec.spec.output_options import annotations_for, caches_with_logins, requested
+from buildkit_spec.spec.caches import caches_with_logins
+from buildkit_spec.spec.output_options import annotations_for, requested
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,

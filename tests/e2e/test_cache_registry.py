@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engines import empty_engine
+from making import MakeSpec
+from registries import INDEX_TYPE, MANIFEST_TYPE
 from trees import layers_of
 
 from buildkit_spec import BuildkitBuilder, ImageSpec, load_specs
@@ -49,3 +54,56 @@ def test_cache_of_every_step_leaves_the_image_as_it_is(
     written = builder.build(hello.with_builder_options(writes), force=True)
 
     assert written.digest == plain.digest
+
+
+def test_cache_is_compressed_and_described_as_asked(
+    builder: BuildkitBuilder, spec: MakeSpec, registry: str
+) -> None:
+    """Layers of the kind that is named, in an image's manifest or in an index as ever."""
+    repository = f"caches/{uuid.uuid4().hex}"
+    targets = [
+        f"type=registry,ref={registry}/{repository}:zstd,mode=max,image-manifest=true,"
+        "oci-mediatypes=true,compression=zstd,force-compression=true",
+        f"type=registry,ref={registry}/{repository}:index,mode=max,image-manifest=false",
+        "type=inline",
+    ]
+    made = spec(commands=[f"echo {uuid.uuid4()} > /made"], builder_options={"cache_to": targets})
+    builder.build(made)
+
+    zstd, index = (
+        _manifest(registry, repository, tag, media_type)
+        for tag, media_type in (("zstd", MANIFEST_TYPE), ("index", INDEX_TYPE))
+    )
+    assert zstd["mediaType"] == MANIFEST_TYPE
+    assert {one["mediaType"].rpartition("+")[2] for one in zstd["layers"]} == {"zstd"}
+    assert index["mediaType"] == INDEX_TYPE
+    assert {one["mediaType"].rpartition("+")[2] for one in index["manifests"][:-1]} == {"gzip"}
+
+
+def test_any_of_several_caches_is_enough(
+    builder: BuildkitBuilder, spec: MakeSpec, registry: str
+) -> None:
+    """The one that has the step is found behind one that has another, and one that is not there."""
+    mark = uuid.uuid4().hex
+    places = [f"{registry}/caches/{mark}:{tag}" for tag in ("none", "other", "right")]
+    plain = spec(commands=[f"echo {mark} > /made"])
+    other = spec(name="other", commands=[f"echo {mark} > /other"])
+    for one, place in ((other, places[1]), (plain, places[2])):
+        builder.build(
+            one.with_builder_options({"cache_to": [f"type=registry,ref={place},mode=max"]})
+        )
+    with builder.connect() as client:
+        assert list(client.prune([f"description~={mark}"], all=True))
+
+    reads = builder.build(plain.with_builder_options({"cache_from": places}), force=True)
+
+    assert [step.is_cached for step in reads.steps] == [True]
+
+
+def _manifest(registry: str, repository: str, tag: str, media_type: str) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"http://{registry}/v2/{repository}/manifests/{tag}", headers={"Accept": media_type}
+    )
+    with urllib.request.urlopen(request) as answer:
+        document: dict[str, Any] = json.load(answer)
+    return document

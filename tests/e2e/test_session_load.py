@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ _PATIENCE_S = 15.0
 
 _PRINTS = (
     "end=$(($(date +%s) + 20)); while [ $(date +%s) -lt $end ]; do"
-    " for i in 1 2 3 4 5 6 7 8 9; do echo a line that says nothing and says it often $i; done; sleep 0.01;"
-    " done; echo"
+    " for i in 1 2 3 4 5 6 7 8 9; do echo a line that says nothing and says it often $i; done;"
+    " sleep 0.01; done; echo"
 )
 
 
@@ -79,7 +80,7 @@ def test_daemon_is_answered_while_files_and_logs_stream(
         client.build(run, session=session, on_status=count)
 
     times_s = [began_s, *checks.answered_s]
-    waits_s = [later - earlier for earlier, later in zip(times_s, times_s[1:], strict=False)]
+    waits_s = [later - earlier for earlier, later in pairwise(times_s)]
     record_property("waits_s", waits_s)
     print(f"answered after {', '.join(f'{one:.2f}' for one in waits_s)} s; {logged[0]} log bytes")
     assert len(waits_s) >= 3
