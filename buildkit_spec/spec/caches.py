@@ -216,8 +216,7 @@ def caches_with_logins(
 ) -> Iterator[dict[str, str]]:
     """Yield caches with the logins that the environment has for them.
 
-    Caches of GitHub's are left out elsewhere than on its runners, so that the same spec can be
-    built there and on a desk.
+    Those without a login that they need are left out, see `missing_login`.
 
     Args:
         entries: Attributes with their ``type``.
@@ -226,8 +225,26 @@ def caches_with_logins(
     for entry in entries:
         names = CACHE_LOGINS.get(entry["type"], {}).items()
         logins = {name: env[variable] for name, variable in names if env.get(variable)}
-        if entry["type"] != "gha" or "token" in logins:
+        if not missing_login(entry, env):
             yield {**logins, **entry}
+
+
+def missing_login(entry: Mapping[str, str], env: Mapping[str, str]) -> str:
+    """Return the variable without which a cache cannot be used, or nothing.
+
+    Caches of GitHub's are for its runners alone; the same spec can be built on a desk.
+
+    Args:
+        entry: Attributes with their ``type``.
+        env: The environment.
+    """
+    if entry["type"] != "gha":
+        return ""  # the daemon may have its own
+    variables = CACHE_LOGINS["gha"]
+    if not env.get(variables["token"]):
+        return variables["token"]
+    has_url = any(entry.get(name) or env.get(variables[name]) for name in ("url", "url_v2"))
+    return "" if has_url else variables["url_v2"]
 
 
 def _attributes(value: object) -> dict[str, str]:

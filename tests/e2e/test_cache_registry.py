@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 import uuid
 from pathlib import Path
@@ -107,3 +108,35 @@ def _manifest(registry: str, repository: str, tag: str, media_type: str) -> dict
     with urllib.request.urlopen(request) as answer:
         document: dict[str, Any] = json.load(answer)
     return document
+
+
+def test_cache_that_cannot_be_used_is_warned_of(buildkit_host: str, spec: MakeSpec) -> None:
+    """A cache of GitHub's without its token is passed over, on the command line too."""
+    caches = {"cache_from": ["type=gha"], "cache_to": ["type=gha,mode=max"]}
+    made = spec(commands=[f"echo {uuid.uuid4()}"], builder_options=caches)
+    env = {key: text for key, text in os.environ.items() if not key.startswith("ACTIONS_")}
+    warnings: list[str] = []
+    BuildkitBuilder(buildkit_host, env=env).build(
+        made, on_status=lambda update: warnings.extend(one.short for one in update.warnings)
+    )
+
+    assert [one.partition(":")[0] for one in warnings] == ["cache_from", "cache_to"]
+    assert all("ACTIONS_RUNTIME_TOKEN is not set" in one for one in warnings)
+
+
+def test_cache_in_an_insecure_registry_is_spoken_to_in_the_clear(
+    buildkit_host: str, spec: MakeSpec, registry: str
+) -> None:
+    """``--insecure-registry`` holds for caches too; 0.0.0.0 is no loopback to a daemon."""
+    host = registry.replace("127.0.0.1", "0.0.0.0")
+    place, mark = f"{host}/caches/{uuid.uuid4().hex}:main", uuid.uuid4().hex
+    caches = {"cache_from": [place], "cache_to": [f"type=registry,ref={place},mode=max"]}
+    made = spec(commands=[f"echo {mark} > /made"], builder_options=caches)
+    builder = BuildkitBuilder(buildkit_host, insecure_registries=[host])
+
+    builder.build(made)
+    with builder.connect() as client:
+        assert list(client.prune([f"description~={mark}"], all=True))
+    read = builder.build(made, force=True)
+
+    assert [step.is_cached for step in read.steps] == [True]

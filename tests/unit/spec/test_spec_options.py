@@ -8,7 +8,7 @@ import pytest
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import BuilderOptions, ImageSpec
-from buildkit_spec.spec.caches import CACHE_LOGINS, caches_with_logins
+from buildkit_spec.spec.caches import CACHE_LOGINS, caches_with_logins, missing_login
 from buildkit_spec.spec.options import LayerOptions
 from buildkit_spec.spec.output_options import DEFAULT_SCANNER
 
@@ -214,6 +214,17 @@ def test_login_of_a_cache_comes_from_the_environment() -> None:
         {"type": "gha", "url": "u", "token": "t"},
         registry,
     ]
+
+
+def test_cache_of_github_needs_token_and_address() -> None:
+    """The variable that is missing is named; either address will do."""
+    (entry,) = BuilderOptions(cache_to=["type=gha"]).cache_to
+    token = {"ACTIONS_RUNTIME_TOKEN": "t"}
+
+    assert missing_login(entry, {}) == "ACTIONS_RUNTIME_TOKEN"
+    assert missing_login(entry, token) == "ACTIONS_RESULTS_URL"
+    assert missing_login(entry, {**token, "ACTIONS_CACHE_URL": "https://a"}) == ""
+    assert missing_login({**entry, "url_v2": "https://a"}, token) == ""
 
 
 def test_forms_of_the_same_option_are_equal() -> None:
