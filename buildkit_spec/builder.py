@@ -272,11 +272,11 @@ class BuildkitBuilder:
                         bases,
                         self._env,
                         platforms,
+                        self._insecure_registries,
                     )
                     return job.build(
                         reference,
                         outputs=outputs,
-                        insecure_registries=self._insecure_registries,
                         clock=clock,
                         on_status=tell,
                     )
@@ -346,7 +346,16 @@ class BuildkitBuilder:
                 settings_of(self._arguments, reached.network, self._env),
                 self.registry_for(spec).logins,
             )
-            return Job(reached.client, spec, settings, logins, {}, self._env).plan()
+            job = Job(
+                reached.client,
+                spec,
+                settings,
+                logins,
+                {},
+                self._env,
+                insecure_registries=self._insecure_registries,
+            )
+            return job.plan()
 
         return self._run(work, spec, spec.platforms(), Stopwatch())
 

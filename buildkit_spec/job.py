@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TypeVar
 
+from buildkit_spec.caching import Caches
 from buildkit_spec.client import (
     BuildOutput,
     CacheEntry,
@@ -13,7 +14,6 @@ from buildkit_spec.client import (
     Delivery,
     Gateway,
     GatewayQuestions,
-    LocalCaches,
     Order,
     Ref,
     name_certificates,
@@ -45,7 +45,7 @@ from buildkit_spec.registry import Logins
 from buildkit_spec.serving import session_of
 from buildkit_spec.session import Attachable, Session
 from buildkit_spec.spec import ImageSpec, registries_of
-from buildkit_spec.spec.output_options import annotations_for, caches_with_logins, requested
+from buildkit_spec.spec.output_options import annotations_for, requested
 from buildkit_spec.stopwatch import Stopwatch
 from buildkit_spec.values import (
     BuildResult,
@@ -77,6 +77,7 @@ class Job:
         bases: Base images that are built already, by the image name of their spec.
         env: The environment.
         platforms: What this job makes of what the spec is for; by default all.
+        insecure_registries: Hosts that may be spoken to over plain http.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Job:
         bases: Mapping[str, Reference],
         env: Mapping[str, str],
         platforms: Sequence[Platform] = (),
+        insecure_registries: Container[str] = (),
     ) -> None:
         self._client = client
         self._spec = spec
@@ -97,10 +99,8 @@ class Job:
         self._env = env
         self._registries = registries_of(spec)
         self._platforms = tuple(platforms) or spec.platforms()
-        options = spec.builder_options
-        self._local_caches = LocalCaches(
-            spec.origin.root, options.cache_from, options.cache_to, options.wire_compression
-        )
+        self._insecure_registries = insecure_registries
+        self._caches = Caches(spec, env, self._is_insecure)
         self._model = BuildModel()
         self._plan: Plan | None = None
 
@@ -129,7 +129,6 @@ class Job:
         reference: Reference,
         *,
         outputs: Sequence[Output],
-        insecure_registries: Container[str],
         clock: Stopwatch,
         on_status: StatusCallback | None,
     ) -> BuildResult:
@@ -138,7 +137,6 @@ class Job:
         Args:
             reference: What it is to be called.
             outputs: What becomes of it.
-            insecure_registries: Hosts that may be spoken to over plain http.
             clock: Takes the times of the phases.
             on_status: Told what happens, on a thread of the build.
 
@@ -161,19 +159,16 @@ class Job:
                 on_status(update)
 
         options = self._spec.builder_options
-        cache_exports = self._caches(options.cache_to)
         order = Order(
             outputs,
             reference,
             platform_count=len(self._platforms),
-            is_insecure=lambda host: (
-                host in insecure_registries or self._registries.of(host).is_http
-            ),
+            is_insecure=self._is_insecure,
             compression=options.wire_compression,
             annotations=annotations_for(options, self._platforms),
             epoch_s=self._settings.epoch_s,
             frontend_attrs=requested(options, self._platforms),
-            cache_exports=cache_exports,
+            cache_exports=self._caches.exports,
             env=self._env,
         )
         with Delivery(
@@ -195,14 +190,14 @@ class Job:
         with self._session(*delivery.attachables()) as session:
 
             def run(gateway: Gateway) -> BuildOutput:
-                caches = [*order.cache_exports, *self._cache_imports()]
+                caches = [*order.cache_exports, *self._caches.imports]
                 gateway.require(
                     needed_capabilities(delivery.exporters, order.frontend_attrs, caches)
                 )
                 with clock.phase("plan"):
                     plan = self._plan = self._make_plan(gateway, session.id)
                 with clock.phase("build"):
-                    output = self._solve(gateway, plan, session.id)
+                    output = self._solve(gateway, plan, session.id, order.cache_exports)
                 if not self._spec.is_still(reference.tag):
                     raise FileChangedError(
                         f"files of {self._spec.name} changed while its image was built",
@@ -211,6 +206,8 @@ class Job:
                     )
                 return output
 
+            for line in self._caches.left_out:
+                tell(_warning("looking for caches", line))
             whole = Stopwatch()
             try:
                 with whole.phase("solve"):
@@ -233,7 +230,7 @@ class Job:
                 for name in delivery.pushed:
                     digest = self._push_from_engine(name, tell)
         delivery.commit()
-        self._local_caches.finish(result.exporter_response)
+        self._caches.finish(result.exporter_response)
         _tell_left_out(delivery, tell)
         asked = clock.seconds["plan"] + clock.seconds["build"]
         clock.seconds["export"] = sum(whole.seconds.values()) - asked
@@ -277,7 +274,7 @@ class Job:
         return make_plan(
             self._spec,
             GatewayQuestions(
-                gateway, self._registries, self._cache_imports(), session_id=session_id
+                gateway, self._registries, self._caches.imports, session_id=session_id
             ),
             self._settings,
             self._platforms,
@@ -302,15 +299,18 @@ class Job:
 
         return in_parallel(made if len(self._spec.platforms()) > 1 else make, platforms)
 
-    def _solve(self, gateway: Gateway, plan: Plan, session_id: str) -> BuildOutput:
+    def _solve(
+        self, gateway: Gateway, plan: Plan, session_id: str, cache_exports: Iterable[CacheEntry]
+    ) -> BuildOutput:
         created = created_time(plan.epoch_s)
         plans = {one.platform: one for one in plan.platforms}
+        keeps_all = any(one.attrs.get("mode") == "max" for one in cache_exports)
 
         def solve(platform: Platform) -> Ref:
-            definition = plans[platform].state.marshal(
-                platform=platform, local_unique_id=session_id
-            )
-            return gateway.solve(definition, evaluate=True, cache_imports=self._cache_imports())
+            one = plans[platform]
+            state = one.with_asked() if keeps_all else one.state
+            definition = state.marshal(platform=platform, local_unique_id=session_id)
+            return gateway.solve(definition, evaluate=True, cache_imports=self._caches.imports)
 
         refs = dict(zip(plans, self._for_each(solve, tuple(plans)), strict=True))
         metadata = {
@@ -321,20 +321,8 @@ class Job:
         }
         return BuildOutput(refs, metadata)
 
-    def _cache_imports(self) -> tuple[CacheEntry, ...]:
-        return self._caches(self._spec.builder_options.cache_from)
-
-    def _caches(self, entries: Iterable[Mapping[str, str]]) -> tuple[CacheEntry, ...]:
-        found: list[CacheEntry] = []
-        for attrs in caches_with_logins(entries, self._env):
-            if attrs["type"] == "local":
-                found += filter(None, (self._local_caches.entry(attrs),))
-                continue
-            kind, ref = attrs.pop("type"), attrs.get("ref")
-            if ref and self._registries.of(Reference.parse(ref).registry).is_http:
-                attrs.setdefault("registry.insecure", "true")
-            found.append(CacheEntry(kind, attrs))
-        return tuple(found)
+    def _is_insecure(self, host: str) -> bool:
+        return host in self._insecure_registries or self._registries.of(host).is_http
 
     def _entitlements(self) -> tuple[str, ...]:
         networks = {self._settings.network, self._spec.builder_options.network}
@@ -347,7 +335,7 @@ class Job:
             self._platforms,
             self._logins,
             self._env,
-            (*self._local_caches.attachables(), *more),
+            (*self._caches.attachables(), *more),
         )
 
     def _explained(self, error: SolveError) -> SolveError:
@@ -378,11 +366,11 @@ def _name_platform(error: BuildkitSpecError, platform: str) -> None:
 def _tell_left_out(delivery: Delivery, tell: StatusCallback) -> None:
     """Warn of devices that the image has, and its copy on this machine has not."""
     for path, devices in delivery.left_out.items():
-        name = f"writing to {path}"
-        step, now = Digest.of(name.encode()), datetime.now(timezone.utc)
-        warning = BuildWarning(step, f"left out devices: {', '.join(devices)}")
-        tell(
-            StatusUpdate(
-                (VertexStatus(step, name, started=now, completed=now),), warnings=(warning,)
-            )
-        )
+        tell(_warning(f"writing to {path}", f"left out devices: {', '.join(devices)}"))
+
+
+def _warning(name: str, short: str) -> StatusUpdate:
+    """Return a step of ours, done already, with a warning."""
+    step, now = Digest.of(name.encode()), datetime.now(timezone.utc)
+    vertex = VertexStatus(step, name, started=now, completed=now)
+    return StatusUpdate((vertex,), warnings=(BuildWarning(step, short),))

@@ -10,7 +10,7 @@ import click
 
 from buildkit_spec.cli.options import Daemon, daemon_options, insecure_option, read_specs
 
-_DAEMON = {"address", "certificate", "daemon", "clock"}
+_DAEMON = {"address", "certificate", "daemon", "clock", "entitlements"}
 _COLORS = {"ok": "green", "warn": "yellow", "bad": "red"}
 
 
@@ -33,22 +33,30 @@ def command(
 ) -> None:
     """Look for what stands in the way of a build, and say what to do about it.
 
-    With FILE or IMAGE, also at the registry: whether it answers, and takes the login.
+    With FILE or IMAGE, also at the registry: whether it answers, and takes the login. With FILE,
+    whether the image and its caches may be pushed, and its base image is there.
     """
     from buildkit_spec.builder import BuildkitBuilder
-    from buildkit_spec.doctor import examine, worst
+    from buildkit_spec.doctor import ImageQuestion, examine, questions_of, worst
     from buildkit_spec.values import Reference
 
-    names = []
+    builder = BuildkitBuilder(insecure_registries=insecure_registries)
+    questions: list[ImageQuestion] = []
+    needs_host_network = False
     for one in images:
         if one.partition(":")[0].endswith((".yaml", ".yml", ".json", ".py")):
-            names += [spec.image_name() for _, spec in read_specs((one,), ())]
+            for _, spec in read_specs((one,), ()):
+                questions += questions_of(spec, builder.registry_for)
+                needs_host_network |= spec.builder_options.network == "host"
         else:
-            names.append(one)
-    references = [Reference.parse(name) for name in names]
-    registry = BuildkitBuilder(insecure_registries=insecure_registries).registry
+            questions.append(ImageQuestion(Reference.parse(one), builder.registry))
     findings = []
-    for finding in examine(daemon.wish(), os.environ, registry, references):
+    for finding in examine(
+        daemon.wish(),
+        os.environ,
+        dict.fromkeys(questions),
+        needs_host_network=needs_host_network,
+    ):
         findings.append(finding)
         if is_json:
             click.echo(json.dumps(asdict(finding)))

@@ -21,6 +21,7 @@ from buildkit_spec.client._calls import CALL_ERRORS, CallGroup, begin, cancel
 from buildkit_spec.client._errors import translate
 from buildkit_spec.client._failure import one_line, status_of, take_apart
 from buildkit_spec.client._journal import Journal
+from buildkit_spec.client._silence import SilenceWatch
 from buildkit_spec.client._watcher import Watcher
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.exporters import DIGEST, CacheEntry, Exporter
@@ -28,6 +29,7 @@ from buildkit_spec.client.gateway import Gateway
 from buildkit_spec.client.result import BuildOutput
 from buildkit_spec.errors import (
     BuildkitSpecError,
+    ConnectionFailedError,
     ExecError,
     SolveCanceledError,
     SolveError,
@@ -117,6 +119,7 @@ class GatewayBuild:
         address: The daemon's, for messages.
         session: What is served back; started already.
         on_status: Told what happens.
+        silence_s: How long the daemon may say nothing, in seconds; watched with a session.
     """
 
     def __init__(
@@ -125,7 +128,9 @@ class GatewayBuild:
         address: Address,
         session: Session | None,
         on_status: StatusCallback | None,
+        silence_s: float,
     ) -> None:
+        self._silence_s = silence_s
         self._channel = channel
         self._address = address
         self._session = session
@@ -147,6 +152,7 @@ class GatewayBuild:
             self._channel, order.ref, self._journal, self._on_status, lambda: cancel(solve)
         )
         gateway = Gateway(calls, self._address, self._journal)
+        watch = self._watch(watcher, lambda: cancel(solve))
         try:
             response = self._converse(run, gateway, solve, watcher, order)
         except BaseException as error:
@@ -154,11 +160,19 @@ class GatewayBuild:
             told = _tell(gateway, solve, error) if isinstance(error, Exception) else ""
             cause = self._failure_of(solve, order, told)
             cancel(solve)
+            is_silent = watch is not None and watch.is_silent and isinstance(error, Exception)
+            if is_silent:
+                watcher.has_build = False  # nothing more is told
             watcher.finish()
             best = watcher.failure or self._best(error, cause)
+            if is_silent:
+                best = self._no_word()
             if best is error:
                 raise
             raise best from best.__cause__ or error
+        finally:
+            if watch is not None:
+                watch.close()
         watcher.finish()
         if watcher.failure is not None:
             raise watcher.failure
@@ -180,6 +194,20 @@ class GatewayBuild:
             return dict(solve.result().ExporterResponse)
         except CALL_ERRORS as error:
             raise translate(error, self._address, timeout_s=order.timeout_s) from error
+
+    def _watch(self, watcher: Watcher, on_silence: Callable[[], None]) -> SilenceWatch | None:
+        session = self._session
+        if session is None:
+            return None  # nobody asks us anything
+        return SilenceWatch(lambda: session.heard + watcher.heard, self._silence_s, on_silence)
+
+    def _no_word(self) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"the connection to {self._address} broke:"
+            f" the daemon has said nothing for {self._silence_s:g} s",
+            address=str(self._address),
+            remedy="does its machine run, is the daemon not stopped, and is the network up?",
+        )
 
     def _failure_of(
         self, solve: grpc.CallFuture[pb.SolveResponse], order: BuildOrder, told: str

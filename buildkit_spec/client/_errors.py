@@ -27,6 +27,11 @@ from buildkit_spec.values import Reference
 _KILLED = 137
 # A daemon answers UNAVAILABLE too, when a registry does: then it says so in HTTP's words.
 _DAEMON_SPEAKS = re.compile(r"unexpected status|https?://|failed to (?!connect to all)|dial tcp")
+# Source: containerd, core/remotes/docker/fetcher.go and httpreadseeker.go.
+_PULLED = re.compile(
+    r"failed to (?:copy|fetch).*?https?://([^/\s]+)/v2/(\S+)/blobs/[^\s:]+:[^\s:]+: (.*)"
+)
+_SHORT = re.compile(r"short read: expected \d+ bytes.*")
 _UNKNOWN_CAP = re.compile(r"unknown API capability (\S+)")
 
 _SETTINGS: tuple[tuple[str, str, str], ...] = (
@@ -119,6 +124,19 @@ def _solve_error(failure: Failure) -> SolveError:
         )
     if "failed to push" in said:
         return _export_error(failure)
+    if found := _PULLED.search(said):
+        host, repository, reason = found.groups()
+        return SolveError(
+            f"a layer of {host}/{repository} cannot be pulled: {reason}",
+            code=code,
+            remedy=remedy(diagnose(reason), host, is_push=False),
+        )
+    if found := _SHORT.search(said):
+        return SolveError(
+            f"a layer cannot be pulled: {found[0]}",
+            code=code,
+            remedy=remedy(Trouble.CUT, "", is_push=False),
+        )
     return SolveError(said, code=code)
 
 

@@ -20,11 +20,14 @@ class Trouble(Enum):
         r"|no basic auth"
     )
     MISSING = re.compile(r"not found|no match for platform|manifest unknown|name unknown")
-    PLAIN = re.compile(r"server gave http response to https client")
+    PLAIN = re.compile(
+        r"server gave http response to https client|does not look like a tls handshake"
+    )
     UNTRUSTED = re.compile(r"x509|certificate")
     UNREACHABLE = re.compile(
         r"connection refused|no such host|i/o timeout|deadline exceeded|dial tcp|no route to host"
     )
+    CUT = re.compile(r"\beof\b|connection reset|broken pipe")
     OVERLOADED = re.compile(r"too ?many ?requests|toomanyrequests|\b50[0-4] ")
     OTHER = re.compile("")
 
@@ -59,6 +62,8 @@ def remedy(trouble: Trouble, host: str, *, is_push: bool) -> str:
         Trouble.UNTRUSTED: f"give the daemon the CA of {place}:"
         f" /etc/docker/certs.d/{host}/ca.crt, or ca in buildkitd.toml",
         Trouble.UNREACHABLE: f"is {place} up, and can the daemon reach it under this name?",
+        Trouble.CUT: f"{place} cut the connection: try again;"
+        " its log, or that of a proxy before it, says why",
         Trouble.OVERLOADED: f"{place} is overloaded or limits you: try again later",
         Trouble.OTHER: "",
     }[trouble]

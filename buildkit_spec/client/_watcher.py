@@ -33,6 +33,7 @@ class Watcher:
         failure: What *on_status* raised, or None.
         has_build: Whether the build began. The stream of one that did ends by itself; that of
             one that never did is left at once: the daemon would look for it for seconds.
+        heard: How often something was told.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Watcher:
         self._on_failure = on_failure
         self.failure: Exception | None = None
         self.has_build = False
-        self._heard = 0
+        self.heard = 0
         self._stream = begin_stream(channel, pb.Control.Status, pb.StatusRequest(Ref=ref))
         self._thread = threading.Thread(target=self._follow, name="buildkit-status", daemon=True)
         self._thread.start()
@@ -56,8 +57,8 @@ class Watcher:
     def finish(self) -> None:
         """Wait for the last words, and end the stream. The build is over."""
         heard = -1
-        while self.has_build and self._thread.is_alive() and self._heard != heard:
-            heard = self._heard
+        while self.has_build and self._thread.is_alive() and self.heard != heard:
+            heard = self.heard
             self._thread.join(_PATIENCE_S)
         cancel(self._stream)
         self._thread.join(_PATIENCE_S)
@@ -66,7 +67,7 @@ class Watcher:
         # What goes wrong with the stream goes wrong with the build too, and is told there.
         with contextlib.suppress(grpc.RpcError):
             for response in self._stream:
-                self._heard += 1
+                self.heard += 1
                 # A step that cannot be shown must not end the build.
                 with contextlib.suppress(InvalidDigestError):
                     self._tell(response)

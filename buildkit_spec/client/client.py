@@ -15,6 +15,7 @@ from buildkit_spec.client._build import BuildOrder, GatewayBuild, RunBuild, Solv
 from buildkit_spec.client._calls import CALL_ERRORS, Req, Res, begin, begin_stream, cancel
 from buildkit_spec.client._errors import translate
 from buildkit_spec.client._greeting import greet
+from buildkit_spec.client._silence import SILENCE_S
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.dial import dial
 from buildkit_spec.client.engine_api import EngineApi
@@ -49,6 +50,8 @@ class Client:
         connect_timeout_s: How long connecting, and each short question, may take, in seconds.
         tls: Certificates for ``tcp://``; None is plain.
         is_insecure_allowed: Whether plain TCP may leave this machine.
+        silence_s: How long the daemon may say nothing during a build with a session, in seconds;
+            it asks every few seconds whether we are there.
 
     Raises:
         ConnectionFailedError: It cannot be reached, or is not BuildKit.
@@ -62,8 +65,10 @@ class Client:
         connect_timeout_s: float = 10.0,
         tls: Tls | None = None,
         is_insecure_allowed: bool = False,
+        silence_s: float = SILENCE_S,
     ) -> None:
         self.address = address
+        self._silence_s = silence_s
         self._timeout_s = connect_timeout_s
         self._dialed = dial(
             address,
@@ -318,7 +323,8 @@ class Client:
             is_internal,
         )
         with self._dialed.explained():
-            return GatewayBuild(self.channel, self.address, session, on_status).run(run, order)
+            build = GatewayBuild(self.channel, self.address, session, on_status, self._silence_s)
+            return build.run(run, order)
 
     def _call(self, method: Method[Req, Res], request: Req, timeout_s: float | None) -> Res:
         call = begin(self.channel, method, request, timeout_s=timeout_s)

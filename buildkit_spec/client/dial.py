@@ -33,8 +33,6 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.absolute_max_metadata_size", MAX_MESSAGE_BYTES),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_http_proxy", 0),
-)
-_TCP_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # Go's server hangs up on who pings more than every 5 minutes (keepalive.EnforcementPolicy).
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 30_000),
@@ -126,7 +124,7 @@ def dial(
         # Go's server refuses the socket's path as a host name.
         channel = _channel(f"unix:{socket_path}", authority="localhost")
     else:
-        channel = _channel(address.target, tls=tls, options=_TCP_OPTIONS)
+        channel = _channel(address.target, tls=tls)
     return Dialed(address, channel, open_stream, relay, tool)
 
 
@@ -166,11 +164,10 @@ def _channel(
     *,
     authority: str = "",
     tls: Tls | None = None,
-    options: tuple[tuple[str, int | str], ...] = (),
 ) -> grpc.Channel:
     import grpc
 
-    options = (*_OPTIONS, *options)
+    options = _OPTIONS
     if authority:
         options = (*options, ("grpc.default_authority", authority))
     if tls is None:

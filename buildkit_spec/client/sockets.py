@@ -9,6 +9,9 @@ from pathlib import Path
 from buildkit_spec.client.address import Address
 from buildkit_spec.errors import ConnectionFailedError, DeadlineExceededError
 
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""First asked after 30 s of silence, and given up after 30 s more."""
+
 
 def connect(address: Address, timeout_s: float) -> socket.socket:
     """Connect to a socket, or to host and port.
@@ -33,6 +36,7 @@ def connect(address: Address, timeout_s: float) -> socket.socket:
         else:
             stream = socket.create_connection((address.host, address.port), timeout_s)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(stream)
     except TimeoutError as error:
         raise no_answer(address, timeout_s) from error
     except OSError as error:
@@ -41,6 +45,14 @@ def connect(address: Address, timeout_s: float) -> socket.socket:
             f"cannot reach {address}: {said}", address=str(address), remedy=remedy
         ) from error
     return stream
+
+
+def _keep_alive(stream: socket.socket) -> None:
+    """Let the system notice a machine that vanished; a relay's connection is idle for long."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if option := getattr(socket, name, None):  # not every system has each
+            stream.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def no_answer(address: Address, timeout_s: float) -> DeadlineExceededError:

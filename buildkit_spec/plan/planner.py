@@ -14,7 +14,7 @@ from buildkit_spec.plan.checks import refuse
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.layout import lay_out
 from buildkit_spec.plan.probe import Probe
-from buildkit_spec.plan.questions import Questions
+from buildkit_spec.plan.questions import Questions, Remembering
 from buildkit_spec.plan.served import lineage
 from buildkit_spec.plan.settings import Settings
 from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
@@ -87,6 +87,7 @@ def _plan_platform(
 ) -> PlatformPlan:
     stages: tuple[Stage, ...] = ()
     state, config, layers = llb.scratch(), ImageConfig(), 0
+    questions = Remembering(questions)
     for prefix, spec in chain:
         context = Context(
             spec=spec,
@@ -108,7 +109,9 @@ def _plan_platform(
         layout = lay_out(context, questions, base, layers)
         stages += layout.stages
         state, config, layers = layout.state, layout.config, layout.layers
-    return PlatformPlan(platform, stages, state, config, layout.lock)
+    can_merge = questions.supports("mergeop") and questions.supports("diffop")
+    asked = tuple(questions.built) if can_merge else ()
+    return PlatformPlan(platform, stages, state, config, layout.lock, asked)
 
 
 def _base(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from buildkit_spec import llb
 from buildkit_spec.llb import State
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.lock import Lock
@@ -38,6 +39,8 @@ class PlatformPlan:
         state: The image's file system: all stages together.
         config: The image config.
         lock: Every Python package of the spec, resolved; None when it wants none.
+        asked: What was built to lay out the stages, and is in none of them; empty for a daemon
+            that cannot merge.
     """
 
     platform: Platform
@@ -45,6 +48,22 @@ class PlatformPlan:
     state: State
     config: ImageConfig
     lock: Lock | None = None
+    asked: tuple[State, ...] = ()
+
+    def with_asked(self) -> State:
+        """Return the image's file system, made from what was asked too, which adds nothing to it.
+
+        What a daemon exports as cache is what the result was made from, and nothing else. Without
+        the answers in it, another daemon would have to ask the base image and the resolver again,
+        and the resolver may know newer packages by then.
+
+        The difference of a file system and itself is none, and a merge of one thing is that thing:
+        layers and digest stay. Source: ``solver/llbsolver/export.go`` (``runCacheExporters``),
+        ``solver/exporter.go``; ``solver/llbsolver/ops/diff.go``, ``cache/manager.go`` (``Merge``).
+        """
+        name = "[internal] keep the answers"
+        nothing = [llb.diff(one, one, name=name) for one in self.asked]
+        return llb.merge([self.state, *nothing], name=name)
 
 
 @dataclass(frozen=True, slots=True)

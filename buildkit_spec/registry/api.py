@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from urllib.parse import urlsplit
+
 from buildkit_spec.errors import InvalidDigestError, RegistryError
 from buildkit_spec.registry.authorizer import Authorizer
-from buildkit_spec.registry.failures import altered, answer_error, login_refused, not_found
+from buildkit_spec.registry.failures import (
+    altered,
+    answer_error,
+    login_refused,
+    not_found,
+    push_error,
+)
 from buildkit_spec.registry.hosts import api_host
 from buildkit_spec.registry.logins import Logins
 from buildkit_spec.registry.manifests import (
@@ -100,6 +109,27 @@ class DistributionApi:
         answer = self._ask("PUT", reference, path, ACCEPT, body=body, content_type=media_type)
         if answer.status != 201:
             self._require_success(answer, reference)
+
+    def try_upload(self, reference: Reference) -> None:
+        """Begin an upload to an image's repository, and give it up at once.
+
+        Raises:
+            RegistryAuthError: This login may not push there.
+            RegistryError: There is no such place, or it cannot be told.
+
+        Source: OCI distribution spec, *Pushing a blob in chunks*; ``DELETE`` is distribution's.
+        """
+        path = f"/v2/{reference.repository}/blobs/uploads/"
+        answer = self._ask("POST", reference, path, "*/*", body=b"")
+        if answer.status != 202:
+            used = self._logins.credentials(reference.registry, reference.repository)
+            raise push_error(answer, reference, used)
+        place = urlsplit(answer.headers.get("location", ""))
+        # One at another host would need another login; it ends by itself there.
+        if place.path and place.netloc in {"", api_host(reference.registry)}:
+            upload = place.path + (f"?{place.query}" if place.query else "")
+            with contextlib.suppress(RegistryError):
+                self._ask("DELETE", reference, upload, "*/*")
 
     def _ask(
         self,

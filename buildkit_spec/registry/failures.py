@@ -140,6 +140,35 @@ def answer_error(
     )
 
 
+def push_error(
+    answer: Answer, reference: Reference, credentials: Credentials | None
+) -> RegistryError:
+    """Say what an answer means that does not let a push begin.
+
+    Args:
+        answer: Any but 202.
+        reference: The image that was to be pushed.
+        credentials: The login that was used, or None.
+    """
+    host, status, said = reference.registry, answer.status, _server_message(answer)
+    if status in {401, 403}:
+        who = f"{_whose(credentials)} may not" if credentials else "without a login one may not"
+        return RegistryAuthError(
+            f"{who} push to {reference.name}{said}",
+            reference=str(reference),
+            status=status,
+            remedy=f"{login_command(host)}, with an account that may push",
+        )
+    if status in {404, 405}:
+        return RegistryError(
+            f"{host} takes no pushes to {reference.repository}{said}",
+            reference=str(reference),
+            status=status,
+            remedy="create the repository there first; a mirror or a cache takes none at all",
+        )
+    return answer_error(answer, reference, credentials)
+
+
 def not_found(reference: Reference) -> ImageNotFoundError:
     """Say that an image is surely absent."""
     return ImageNotFoundError(

@@ -230,6 +230,15 @@ class Registry:
             self._api.put_manifest(name, index, INDEX_TYPES[0])
         return Digest.of(index)
 
+    def try_push(self, reference: Reference) -> None:
+        """Find out whether an image may be pushed, and leave nothing behind.
+
+        Raises:
+            RegistryAuthError: This login may not.
+            RegistryError: There is no such repository, or it cannot be told; as for `exists`.
+        """
+        self._api.try_upload(reference)
+
     def image(self, reference: Reference, platform: Platform) -> ResolvedImage:
         """Return the image's digest and its config for one platform.
 

@@ -146,7 +146,7 @@ class Transport:
         http. What was found is kept.
 
         Args:
-            method: ``HEAD``, ``GET`` or ``PUT``.
+            method: ``HEAD``, ``GET``, ``PUT``, ``POST`` or ``DELETE``.
             host: With optional port.
             path: Path and query, beginning with a slash.
             headers: Sent as they are.
@@ -185,12 +185,12 @@ class Transport:
         registry: str,
         limit_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
-        """Send a request; all but POST are tried again after passing faults.
+        """Send a request; all but POST and DELETE are tried again after passing faults.
 
         GET and HEAD follow redirects.
 
         Args:
-            method: ``GET``, ``HEAD``, ``PUT`` or ``POST``.
+            method: ``GET``, ``HEAD``, ``PUT``, ``POST`` or ``DELETE``.
             url: http or https.
             headers: Sent as they are; ``Authorization`` is not sent on to another origin.
             body: Bytes to send, or None.
@@ -203,7 +203,7 @@ class Transport:
         """
         request = _Request(method, url, registry, headers, body, limit_bytes)
         origin = request.origin
-        if method == "POST":
+        if method in {"POST", "DELETE"}:
             return self._send(request)
         if method == "PUT":
             return self._send_patiently(request)

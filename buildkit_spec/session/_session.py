@@ -60,6 +60,11 @@ class Session:
         """The first error met while serving, or None: often the cause of a solve's failure."""
         return self._failure
 
+    @property
+    def heard(self) -> int:
+        """How often the daemon sent something: it asks every few seconds whether we answer."""
+        return self._tunnel.heard if self._tunnel is not None else 0
+
     def start(self, channel: grpc.Channel) -> None:
         """Open the stream and serve, in threads of its own. Does nothing when started or closed.
 

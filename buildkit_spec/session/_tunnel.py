@@ -24,6 +24,9 @@ class Tunnel:
         metadata: Headers of the stream.
         server: Answers what comes through; its bytes are in an `envelope`.
         on_failure: Told when the stream ends though nobody closed it; called from a thread.
+
+    Attributes:
+        heard: How often the daemon sent something.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Tunnel:
         self._server = server
         self._on_failure = on_failure
         self._is_closing = False
+        self.heard = 0
         method = control.Control.Session
         # Called by grpc in a thread of its own, one message after another: its back-pressure.
         outgoing = iter(server.outgoing, None)
@@ -51,6 +55,7 @@ class Tunnel:
         reason = "the daemon ended the session"
         try:
             for message in self._stream:
+                self.heard += 1
                 self._server.receive(message.data)
         except grpc.RpcError as error:
             reason = f"the session to the daemon broke: {self._stream.details() or error}"

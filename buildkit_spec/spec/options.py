@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.spec.caches import cache_sources, cache_targets
 from buildkit_spec.spec.checked import Checked, checked
 from buildkit_spec.spec.defaults import MICROMAMBA_IMAGE, UV_VERSION
 from buildkit_spec.spec.frozen import FrozenDict
@@ -15,8 +16,6 @@ from buildkit_spec.spec.logins import has_login, hidden_logins
 from buildkit_spec.spec.output_options import (
     COMPRESSION_LEVELS,
     annotation_key,
-    cache_sources,
-    cache_targets,
     number,
     provenance_mode,
     scanner,

@@ -1,14 +1,16 @@
-"""Docker Engines of other generations, started by ``scripts/engine`` while a test needs them."""
+"""Docker Engines of other generations, or empty ones, that ``scripts/engine`` starts for a test."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shlex
 import shutil
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,34 @@ def running_engine(kind: Kind) -> Iterator[RunningEngine]:
     finally:
         if not was_up:
             subprocess.run([SCRIPT, "down", *options], check=True)
+
+
+@contextlib.contextmanager
+def empty_engine() -> Iterator[BuildkitBuilder]:
+    """Start an Engine that has built nothing yet, and remove it with all it has.
+
+    It has its own folder; the programs and the base image in it are those of the main engine.
+    """
+    main = Path(os.environ["ENGINE_DIR"])
+    root = Path(tempfile.mkdtemp(prefix="e-", dir=main.parents[1]))
+    home = root / main.name
+    home.mkdir()
+    subprocess.run(["cp", "-al", main / "programs", home / "programs"], check=True)
+    subprocess.run(["cp", "-al", main.parent / "base", root / "base"], check=True)
+    versions = json.loads((main / "state.json").read_text())["versions"]
+    (home / "state.json").write_text(json.dumps({"versions": versions}))
+    env = {**os.environ, "BUILDKIT_SPEC_ENGINE_DIR": str(root)}
+    try:
+        subprocess.run([SCRIPT, "up"], env=env, check=True)
+        done = subprocess.run([SCRIPT, "env"], env=env, check=True, capture_output=True, text=True)
+        words = [shlex.split(line) for line in done.stdout.splitlines()]
+        told = dict(word[1].split("=", 1) for word in words if word[0] == "export")
+        yield BuildkitBuilder(
+            told["BUILDKIT_HOST"], network=told.get("BUILDKIT_SPEC_NETWORK", "default")
+        )
+    finally:
+        subprocess.run([SCRIPT, "down", "--purge"], env=env, check=True)
+        shutil.rmtree(root)
 
 
 Tree = Mapping[str, tuple[object, ...]]

@@ -1,4 +1,4 @@
-"""A TCP port that leads to a unix socket or another port, and can be cut."""
+"""A TCP port that leads to a unix socket or another port, and can be cut or swallow all."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Forwarder:
         self._target = target
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
+        self._is_held = threading.Event()
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -38,6 +39,10 @@ class Forwarder:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def hold(self) -> None:
+        """Swallow all that is sent from now on, as the way to a machine that vanished does."""
+        self._is_held.set()
+
     def _accept(self) -> None:
         with self._listener:
             while True:
@@ -54,16 +59,17 @@ class Forwarder:
         with near, socket.socket(family) as far:
             far.connect(self._target)
             self._open |= {near, far}
-            back = threading.Thread(target=_pump, args=(far, near))
+            back = threading.Thread(target=_pump, args=(far, near, self._is_held))
             back.start()
-            _pump(near, far)
+            _pump(near, far, self._is_held)
             back.join()
             self._open -= {near, far}
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, is_held: threading.Event) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
-            sink.sendall(data)
+            if not is_held.is_set():
+                sink.sendall(data)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

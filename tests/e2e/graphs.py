@@ -15,9 +15,12 @@ from buildkit_spec.values import Platform, StatusUpdate
 AMD64 = Platform("linux", "amd64")
 
 
-def step(base_image: str, script: str, name: str = "") -> llb.Definition:
+def step(
+    base_image: str, script: str, name: str = "", *, network: llb.Network = llb.Network.SANDBOX
+) -> llb.Definition:
     """A shell script run in the base image."""
-    state = llb.image(base_image).run(["/bin/sh", "-c", script], name=name).root
+    command = ["/bin/sh", "-c", script]
+    state = llb.image(base_image).run(command, name=name, network=network).root
     return state.marshal(platform=AMD64)
 
 

@@ -273,7 +273,7 @@ class Reply:
     """What an odd server answers.
 
     `delay_s` passes before it, `cut` bytes of its body are left out, and the server may hang up
-    after it without a word. Its clock may be wrong.
+    after it without a word, or instead of it: `status` is 0 then. Its clock may be wrong.
     """
 
     status: int = 200
@@ -314,6 +314,8 @@ def odd_server(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        default_request_version = "HTTP/1.1"
+        """So that who tries TLS first is answered in HTTP, and knows."""
 
         def _reply(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
@@ -327,11 +329,15 @@ def odd_server(
             asked.append(request)
             reply = answer(request)
             time.sleep(reply.delay_s)
+            if not reply.status:
+                self.close_connection = True
+                return
             self.send_response_only(reply.status)
             self.send_header("Date", self.date_time_string(time.time() + reply.clock_skew_s))
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
+            if self.command != "HEAD" or "Content-Length" not in reply.headers:
+                self.send_header("Content-Length", str(len(reply.body)))
             if reply.cut:
                 self.send_header("Connection", "close")
             self.end_headers()
@@ -340,13 +346,66 @@ def odd_server(
             if reply.hangs_up:
                 self.close_connection = True
 
-        do_GET = do_HEAD = do_POST = _reply
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _reply
 
         def log_message(self, *_: object) -> None:
             return
 
     with _serving(Handler, tls) as host:
         yield OddServer(host, asked)
+
+
+class FaultyRegistry:
+    """A proxy before a registry, that answers some requests otherwise than the registry does.
+
+    Attributes:
+        fault: Returns what is answered instead; or None, or what becomes of the right answer.
+        faults: How many answers were wrong.
+    """
+
+    def __init__(self, behind: str) -> None:
+        self.behind = behind
+        self.host = ""
+        self.fault: Fault = _no_fault
+        self.faults = 0
+
+    def answer(self, asked: Asked) -> Reply:
+        """Answer one request."""
+        made = self.fault(asked)
+        if made is not None:
+            self.faults += 1
+            if isinstance(made, Reply):
+                return made
+        connection = http.client.HTTPConnection(self.behind, timeout=10)
+        try:
+            # The Host header goes on: where an upload continues is then on the proxy too.
+            connection.request(asked.method, asked.path, asked.body, dict(asked.headers))
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        own = {"date", "connection", "transfer-encoding"}
+        if asked.method != "HEAD":
+            own.add("content-length")
+        headers = {key: text for key, text in response.getheaders() if key.lower() not in own}
+        reply = Reply(response.status, headers, body)
+        return made(reply) if made is not None else reply
+
+
+Fault = Callable[[Asked], "Reply | Callable[[Reply], Reply] | None"]
+
+
+def _no_fault(_: Asked) -> None:
+    return None
+
+
+@contextmanager
+def faulty_registry(behind: str) -> Iterator[FaultyRegistry]:
+    """Run a proxy before a registry on a free loopback port."""
+    faulty = FaultyRegistry(behind)
+    with odd_server(faulty.answer) as server:
+        faulty.host = server.host
+        yield faulty
 
 
 @contextmanager

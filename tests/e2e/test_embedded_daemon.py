@@ -14,8 +14,9 @@ from making import MakeSpec, Pulled
 
 import buildkit_spec.reach
 from buildkit_spec import BuildkitBuilder
-from buildkit_spec.client import find_endpoint
+from buildkit_spec.client import Wish, find_endpoint
 from buildkit_spec.daemon import Folder, find_running, stop
+from buildkit_spec.doctor import examine
 from buildkit_spec.errors import DaemonNotFoundError, DaemonStartError, ExecError
 
 
@@ -141,3 +142,15 @@ def test_embedded_daemon_that_cannot_start_says_why(env: dict[str, str], spec: M
         BuildkitBuilder(env=env).build(spec())
     assert "containerd" in "".join(told.value.log_tail)
     assert Path(told.value.path).read_text("utf-8")
+
+
+def test_embedded_daemon_is_what_doctor_counts_on(env: dict[str, str]) -> None:
+    """Where a build would start one, nothing is wrong; where it may not, there is no daemon."""
+    first = next(iter(examine(Wish(), env)))
+    never = next(iter(examine(Wish(), env | {"BUILDKIT_SPEC_DAEMON": "never"})))
+
+    assert (first.subject, first.level) == ("address", "ok")
+    assert "a build starts" in first.message
+    assert "dockerd" in first.message
+    assert (never.subject, never.level) == ("address", "bad")
+    assert find_running(Folder.of(env)) is None

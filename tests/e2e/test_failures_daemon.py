@@ -23,6 +23,8 @@ from failing import (
     write_yaml,
 )
 from forwarder import Forwarder
+from graphs import building
+from graphs import step as shell_step
 from making import MakeSpec
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
@@ -33,6 +35,11 @@ from buildkit_spec.errors import (
     SolveCanceledError,
     SolveError,
 )
+from buildkit_spec.llb import Network
+from buildkit_spec.session import Session
+
+_SILENCE_S = 12
+"""More than twice what a daemon lets pass between two of its questions."""
 
 
 @pytest.fixture(name="engine")
@@ -165,6 +172,69 @@ def test_cut_connection_ends_the_build_here_and_there(buildkit_host: str, spec: 
     step.await_end()
 
 
+def test_line_that_swallows_all_ends_the_build(buildkit_host: str, base_image: str) -> None:
+    """Nothing is cut, and nothing comes: a daemon that asks nothing any more is not there."""
+    step = LongStep()
+    path = Address.parse(buildkit_host).path
+    before = set(threading.enumerate())
+
+    with Forwarder(path) as line:
+        address = f"docker://tcp://127.0.0.1:{line.port}"
+
+        def hold() -> None:
+            step.await_begin()
+            line.hold()
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        with (
+            Client(Address.parse(address), silence_s=_SILENCE_S) as client,
+            Session([]) as session,
+            pytest.raises(ConnectionFailedError, match="has said nothing for 12 s") as caught,
+        ):
+            client.build(building(shell_step(base_image, step.command)), session=session)
+        holder.join()
+
+    assert caught.value.address == address
+    assert "does its machine run" in caught.value.remedy
+    step.await_end()
+    assert set(threading.enumerate()) <= before
+
+
+def test_daemon_that_stands_still_for_long_ends_the_build(
+    engine: ThrowawayEngine, base_image: str
+) -> None:
+    """A stopped daemon behind a relay is given up, though its socket is open."""
+    step = LongStep()
+    with Client(Address.parse(engine.address), silence_s=_SILENCE_S) as client:
+        paused = contextlib.ExitStack()
+
+        def stop() -> None:
+            step.await_begin()
+            paused.enter_context(engine.paused())
+
+        stopper = threading.Thread(target=stop)
+        stopper.start()
+        graph = shell_step(base_image, step.command, network=Network.NONE)
+        with (
+            Session([]) as session,
+            paused,
+            pytest.raises(ConnectionFailedError, match="has said nothing for 12 s"),
+        ):
+            client.build(building(graph), session=session)
+        stopper.join()
+
+
+def test_silent_step_is_no_silent_daemon(buildkit_host: str, base_image: str) -> None:
+    """A step that prints nothing for longer than a daemon may be silent goes on to its end."""
+    graph = shell_step(base_image, f"sleep {_SILENCE_S + 3}; echo {os.urandom(8).hex()}")
+    with (
+        Client(Address.parse(buildkit_host), silence_s=_SILENCE_S) as client,
+        Session([]) as session,
+    ):
+        client.build(building(graph), session=session)
+
+
 def test_absent_daemon_ends_the_command_line_with_3(spec: MakeSpec, tmp_path: Path) -> None:
     """No daemon is set and none is there: three commands that would fix it."""
     file = write_yaml(tmp_path / "i.yaml", spec())
@@ -276,8 +346,6 @@ def test_cancelled_builder_ends_all_its_builds(builder: BuildkitBuilder, spec: M
 
 def test_error_of_our_own_stops_what_the_daemon_does(buildkit_host: str, base_image: str) -> None:
     """An error between the steps of a build ends the steps that run on the daemon."""
-    from graphs import step as shell_step
-
     step = LongStep()
     asked = threading.Event()
 

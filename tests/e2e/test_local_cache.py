@@ -11,6 +11,7 @@ from making import MakeSpec
 from pulled import ACCEPT, get
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageSpec
+from buildkit_spec.values import StatusUpdate
 
 
 def forget(builder: BuildkitBuilder, mark: str) -> None:
@@ -34,7 +35,7 @@ def layers(result: BuildResult) -> list[str]:
 def test_daemon_that_forgot_builds_from_a_directory(
     builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path
 ) -> None:
-    """The steps come from there with the same layers; before there is one, it is passed over."""
+    """The steps come from there with the same layers; before there is one, that is warned of."""
     mark, place = uuid.uuid4().hex, tmp_path / "cache"
     image: ImageSpec = spec(
         commands=[f"echo {mark} > /made"],
@@ -43,10 +44,16 @@ def test_daemon_that_forgot_builds_from_a_directory(
             "cache_to": [f"type=local,dest={place},mode=max"],
         },
     )
-    first = builder.build(image, force=True)
-    forget(builder, mark)
-    second = builder.build(image, force=True)
+    warnings: list[str] = []
 
+    def note(update: StatusUpdate) -> None:
+        warnings.extend(one.short for one in update.warnings)
+
+    first = builder.build(image, force=True, on_status=note)
+    forget(builder, mark)
+    second = builder.build(image, force=True, on_status=note)
+
+    assert warnings == [f"cache_from: there is no cache in {place} yet"]
     assert (is_cached(first, mark), is_cached(second, mark)) == (False, True)
     assert layers(first) == layers(second)
     for blob in (place / "blobs/sha256").iterdir():

@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import shlex
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from engines import empty_engine
 from making import MakeSpec
 from trees import layers_of, stream_of
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "engine"
-
-
-@contextlib.contextmanager
-def empty_engine() -> Iterator[BuildkitBuilder]:
-    """Start an Engine that has built nothing yet, and remove it with all it has.
-
-    It has its own folder; the programs and the base image in it are those of the main engine.
-    """
-    main = Path(os.environ["ENGINE_DIR"])
-    root = Path(tempfile.mkdtemp(prefix="e-", dir=main.parents[1]))
-    home = root / main.name
-    home.mkdir()
-    subprocess.run(["cp", "-al", main / "programs", home / "programs"], check=True)
-    subprocess.run(["cp", "-al", main.parent / "base", root / "base"], check=True)
-    versions = json.loads((main / "state.json").read_text())["versions"]
-    (home / "state.json").write_text(json.dumps({"versions": versions}))
-    env = {**os.environ, "BUILDKIT_SPEC_ENGINE_DIR": str(root)}
-    try:
-        subprocess.run([SCRIPT, "up"], env=env, check=True)
-        done = subprocess.run([SCRIPT, "env"], env=env, check=True, capture_output=True, text=True)
-        words = [shlex.split(line) for line in done.stdout.splitlines()]
-        told = dict(word[1].split("=", 1) for word in words if word[0] == "export")
-        yield BuildkitBuilder(
-            told["BUILDKIT_HOST"], network=told.get("BUILDKIT_SPEC_NETWORK", "default")
-        )
-    finally:
-        subprocess.run([SCRIPT, "down", "--purge"], env=env, check=True)
-        shutil.rmtree(root)
 
 
 @pytest.fixture(name="wanted")

@@ -8,8 +8,9 @@ import pytest
 
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import BuilderOptions, ImageSpec
+from buildkit_spec.spec.caches import CACHE_LOGINS, caches_with_logins, missing_login
 from buildkit_spec.spec.options import LayerOptions
-from buildkit_spec.spec.output_options import CACHE_LOGINS, DEFAULT_SCANNER, caches_with_logins
+from buildkit_spec.spec.output_options import DEFAULT_SCANNER
 
 REFERENCE = "ghcr.io/me/cache"
 FULL: dict[str, Any] = {
@@ -86,7 +87,54 @@ def problem_of(**options: Any) -> Problem:
         ({"cache_to": ["type=ftp,ref=x"]}, "cache_to[0]", "no type of cache", "azblob"),
         ({"cache_to": ["type=s3,bucket=b"]}, "cache_to[0]", "needs region", "region="),
         ({"cache_to": ["type=azblob"]}, "cache_to[0]", "needs account_url", ""),
-        ({"cache_to": [f"ref={REFERENCE},mode=all"]}, "cache_to[0]", "neither min nor max", "max"),
+        ({"cache_to": [f"ref={REFERENCE},mode=all"]}, "cache_to[0]", "mode is 'all'", "min, max"),
+        ({"cache_to": [f"ref={REFERENCE},mdoe=max"]}, "cache_to[0]", "'mdoe' is no", "mean mode?"),
+        (
+            {"cache_to": [f"ref={REFERENCE},image_manifest=true"]},
+            "cache_to[0]",
+            "'image_manifest' is no attribute of a cache of type registry",
+            "did you mean image-manifest?",
+        ),
+        (
+            {"cache_to": [f"ref={REFERENCE},image-manifest=maybe"]},
+            "cache_to[0]",
+            "image-manifest is 'maybe'",
+            "one of: true, false",
+        ),
+        (
+            {"cache_to": [f"ref={REFERENCE},compression=zzz"]},
+            "cache_to[0]",
+            "compression is 'zzz'",
+            "gzip, zstd, estargz, uncompressed",
+        ),
+        (
+            {"cache_to": [f"ref={REFERENCE},compression-level=23"]},
+            "cache_to[0]",
+            "compression-level is '23'",
+            "from 0 to 22",
+        ),
+        ({"cache_to": ["type=local,dest=x,ref=y"]}, "cache_to[0]", "'ref' is no attribute", "dest"),
+        ({"cache_from": ["type=local,src=x,digest=1"]}, "cache_from[0]", "digest is '1'", "64 hex"),
+        ({"cache_to": ["type=inline,mode=max"]}, "cache_to[0]", "mode is 'max'", "one of: min"),
+        ({"cache_to": ["type=gha,timeout=10"]}, "cache_to[0]", "timeout is '10'", "10m"),
+        (
+            {"cache_to": ["type=s3,bucket=b,region=r,endpoint_url=minio:9000"]},
+            "cache_to[0]",
+            "endpoint_url is 'minio:9000'",
+            "https://",
+        ),
+        (
+            {"cache_to": ["type=s3,bucket=b,region=r,upload_parallelism=0"]},
+            "cache_to[0]",
+            "upload_parallelism is '0'",
+            "from 1",
+        ),
+        (
+            {"cache_to": ["type=azblob,account_url=https://a,bucket=b"]},
+            "cache_to[0]",
+            "'bucket' is no attribute of a cache of type azblob",
+            "container",
+        ),
         ({"dependency_groups": ["a b"]}, "dependency_groups[0]", "no name of a group", "letters"),
         ({"extras": ["-x"]}, "extras[0]", "no name of a group", "letters"),
         ({"extras": "gpu"}, "extras", "letter by letter", '["gpu"]'),
@@ -110,13 +158,47 @@ def test_wrong_option_says_what_and_what_instead(
 )
 def test_login_of_a_cache_is_not_kept_in_a_spec(kind: str, name: str) -> None:
     """It would be in YAML files, and in what `repr` shows; the remedy names its variable."""
-    entry = {
-        "type": kind, "bucket": "b", "region": "r", "account_url": "https://a", name: "hunter2"
-    }  # fmt: skip
-    problem = problem_of(cache_to=[entry])
+    needed = {"s3": {"bucket": "b", "region": "r"}, "azblob": {"account_url": "https://a"}}
+    problem = problem_of(cache_to=[{"type": kind, **needed.get(kind, {}), name: "hunter2"}])
 
     assert CACHE_LOGINS[kind][name] in problem.remedy
     assert "hunter2" not in f"{problem}"
+
+
+def test_all_that_is_wrong_with_caches_is_told_at_once() -> None:
+    """Of every cache, and of one cache every attribute."""
+    with pytest.raises(SpecValidationError) as caught:
+        BuilderOptions(
+            cache_to=["type=s3,mdoe=max,mode=all", f"ref={REFERENCE},oci-mediatypes=no"],
+            cache_from=["type=local,tag=a"],
+        )
+
+    assert sorted((one.field, one.message) for one in caught.value.problems) == [
+        ("cache_from[0]", "a cache of type local needs src"),
+        ("cache_to[0]", "'mdoe' is no attribute of a cache of type s3"),
+        ("cache_to[0]", "a cache of type s3 needs bucket"),
+        ("cache_to[0]", "a cache of type s3 needs region"),
+        ("cache_to[0]", "mode is 'all'"),
+        ("cache_to[1]", "oci-mediatypes is 'no'"),
+    ]
+
+
+def test_every_attribute_of_a_cache_is_taken() -> None:
+    """One of each kind; those of a target may stand in a source, which does nothing."""
+    entries = [
+        f"type=registry,ref={REFERENCE},mode=max,image-manifest=true,oci-mediatypes=true,"
+        "compression=zstd,compression-level=3,force-compression=true,ignore-error=true,"
+        "registry.insecure=false",
+        "type=local,dest=a,src=a,tag=main,mode=max",
+        "type=gha,scope=main,timeout=1h30m,version=2,mode=max",
+        "type=s3,bucket=b,region=r,prefix=p/,manifests_prefix=m/,blobs_prefix=b/,name=a;b,"
+        "endpoint_url=http://minio:9000,use_path_style=true,touch_refresh=24h,retry_mode=standard",
+        "type=azblob,account_url=https://a.blob.core.windows.net,container=c,name=n,prefix=p",
+    ]
+    options = BuilderOptions(cache_to=entries, cache_from=entries)
+
+    assert options.cache_to == options.cache_from
+    assert options.cache_to[3]["name"] == "a;b"
 
 
 def test_login_of_a_cache_comes_from_the_environment() -> None:
@@ -132,6 +214,17 @@ def test_login_of_a_cache_comes_from_the_environment() -> None:
         {"type": "gha", "url": "u", "token": "t"},
         registry,
     ]
+
+
+def test_cache_of_github_needs_token_and_address() -> None:
+    """The variable that is missing is named; either address will do."""
+    (entry,) = BuilderOptions(cache_to=["type=gha"]).cache_to
+    token = {"ACTIONS_RUNTIME_TOKEN": "t"}
+
+    assert missing_login(entry, {}) == "ACTIONS_RUNTIME_TOKEN"
+    assert missing_login(entry, token) == "ACTIONS_RESULTS_URL"
+    assert missing_login(entry, {**token, "ACTIONS_CACHE_URL": "https://a"}) == ""
+    assert missing_login({**entry, "url_v2": "https://a"}, token) == ""
 
 
 def test_forms_of_the_same_option_are_equal() -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Literal
 
 from buildkit_spec import llb
 from buildkit_spec.client import BuildOutput, Client, Endpoint, Gateway, Tls, Wish
-from buildkit_spec.errors import BuildkitSpecError, CertificateError, RegistryAuthError
+from buildkit_spec.doctor.finding import Finding, bad
+from buildkit_spec.doctor.images import ImageQuestion, look_at
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    CertificateError,
+    DaemonNotFoundError,
+    SolveError,
+)
 from buildkit_spec.host import find_ca_bundle, find_indexes, find_proxies
 from buildkit_spec.reach import find_reachable
-from buildkit_spec.registry import Registry
-from buildkit_spec.values import Platform, Reference, StatusUpdate
+from buildkit_spec.values import Platform, StatusUpdate
 from buildkit_spec.values.user import home_directory
-
-Level = Literal["ok", "warn", "bad"]
 
 SOON = timedelta(days=30)
 """A certificate that ends so soon is told of."""
@@ -28,56 +30,54 @@ SKEW_S = 30.0
 """Clocks may differ by so much: tokens hold for a minute at the least."""
 
 _FREE_BYTES = 1 << 30
+_HOST_NETWORK = "network.host"
 _LAYERED = ("mergeop", "diffop")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        subject: What: ``address``, ``certificate``, ``daemon``, ``platforms``, ``layers``,
-            ``pushes``, ``clock``, ``cache``, ``disk``, ``certificates``, ``proxies``, ``index``,
-            ``registry``.
-        level: ``bad`` where a build will fail, ``warn`` where it is slower or soon will.
-        message: How it is.
-        remedy: A command or a sentence; empty when there is nothing to do.
-    """
-
-    subject: str
-    level: Level
-    message: str
-    remedy: str = ""
-
-
 def examine(
-    wish: Wish, env: Mapping[str, str], registry: Registry, images: Sequence[Reference] = ()
+    wish: Wish,
+    env: Mapping[str, str],
+    images: Iterable[ImageQuestion] = (),
+    *,
+    needs_host_network: bool = False,
 ) -> Iterator[Finding]:
     """Look at daemon, machine and registries, and tell of each as it is known; nothing is raised.
 
     Args:
         wish: What is said of the daemon.
         env: The environment.
-        registry: Asks the registries.
-        images: Images whose registries count.
+        images: Images that a build deals with.
+        needs_host_network: Whether a step of the build has the daemon's own network.
     """
+    needs_host_network |= env.get("BUILDKIT_SPEC_NETWORK") == "host"
     try:
         endpoint = find_reachable(wish, env)
+    except DaemonNotFoundError as error:
+        yield _embedded(error, env)
     except BuildkitSpecError as error:
-        yield _bad("address", error)
+        yield bad("address", error)
     else:
         yield Finding("address", "ok", f"{endpoint}: {endpoint.why}")
         if endpoint.tls is not None:
             yield from _certificates(endpoint.tls)
         for address in endpoint.addresses:
-            yield from _daemon(endpoint.only(address))
+            yield from _daemon(endpoint.only(address), needs_host_network)
     yield from _machine(env)
     for image in images:
-        yield _image(registry, image)
+        yield from look_at(image)
 
 
-def _bad(subject: str, error: BuildkitSpecError) -> Finding:
-    return Finding(subject, "bad", error.message, error.remedy)
+def _embedded(error: DaemonNotFoundError, env: Mapping[str, str]) -> Finding:
+    """Say what a build does where no daemon is named and none runs."""
+    from buildkit_spec.daemon import find_program
+
+    is_never = error.is_set or env.get("BUILDKIT_SPEC_DAEMON") == "never"
+    program = None if is_never else find_program(env)
+    if program is None:
+        return bad("address", error)
+    return Finding(
+        "address", "ok", f"none is set and none runs: a build starts {program.path} of its own"
+    )
 
 
 def _certificates(tls: Tls) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _certificates(tls: Tls) -> Iterator[Finding]:
         try:
             found = read_certificates(file)
         except CertificateError as error:
-            yield _bad("certificate", error)
+            yield bad("certificate", error)
             continue
         for one in found:
             message = f"{kind}, {one.subject}, until {one.not_after:%Y-%m-%d}{one.trouble()}"
@@ -102,7 +102,7 @@ def _certificates(tls: Tls) -> Iterator[Finding]:
                 yield Finding("certificate", "ok", message)
 
 
-def _daemon(endpoint: Endpoint) -> Iterator[Finding]:
+def _daemon(endpoint: Endpoint, needs_host_network: bool) -> Iterator[Finding]:
     try:
         with endpoint.connect() as client:
             info = client.info()
@@ -113,9 +113,10 @@ def _daemon(endpoint: Endpoint) -> Iterator[Finding]:
             )
             yield Finding("platforms", "ok", ", ".join(map(str, platforms)))
             yield from _abilities(client)
+            yield _entitlements(client, needs_host_network)
             records = client.disk_usage()
     except BuildkitSpecError as error:
-        yield _bad("daemon", error)
+        yield bad("daemon", error)
         return
     used = sum(one.size_bytes for one in records)
     free = sum(one.size_bytes for one in records if not one.is_in_use and not one.is_shared)
@@ -170,6 +171,23 @@ def _abilities(client: Client) -> Iterator[Finding]:
             yield Finding("clock", "ok", "the daemon has this machine's time")
 
 
+def _entitlements(client: Client, needs_host_network: bool) -> Finding:
+    """Begin a build with the daemon's own network: a daemon refuses that at once, or never."""
+    output = BuildOutput({Platform("linux", "amd64"): None})
+    try:
+        client.build(lambda _: output, entitlements=(_HOST_NETWORK,), is_internal=True)
+    except SolveError as error:
+        if needs_host_network:
+            return bad("entitlements", error)
+        return Finding(
+            "entitlements",
+            "ok",
+            f"{_HOST_NETWORK} is not allowed: only specs with network: host need it",
+            error.remedy,
+        )
+    return Finding("entitlements", "ok", f"{_HOST_NETWORK} is allowed")
+
+
 def _machine(env: Mapping[str, str]) -> Iterator[Finding]:
     home = home_directory(env)
     cache = next(one for one in (home / ".cache", home, Path("/")) if one.is_dir())
@@ -194,25 +212,5 @@ def _machine(env: Mapping[str, str]) -> Iterator[Finding]:
     )
 
 
-def _image(registry: Registry, image: Reference) -> Finding:
-    try:
-        login = registry.logins.credentials(image.registry, image.repository)
-        who = "with a login" if login is not None else "without a login"
-        there = registry.exists(image)
-    except RegistryAuthError as error:
-        return Finding("registry", "bad", error.message, error.remedy)
-    except BuildkitSpecError as error:
-        return _bad("registry", error)
-    return Finding(
-        "registry", "ok", f"{image.registry}, {who}: {image} {'is' if there else 'is not'} there"
-    )
-
-
 def _gb(size_bytes: float) -> str:
     return f"{size_bytes / 1e9:.1f} GB"
-
-
-def worst(findings: Iterable[Finding]) -> Level:
-    """Return the worst level of all."""
-    order: tuple[Level, ...] = ("ok", "warn", "bad")
-    return max((one.level for one in findings), key=order.index, default="ok")
