@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from buildkit_spec.values import StatusCallback, StatusUpdate
 
 _INDEX = "index:"
+_STORE = "store"
+"""Exporter attribute: ``false`` keeps the image out of the daemon's store. Source:
+``exporter/containerimage/exptypes/keys.go``."""
 _KEYS = ("containerimage.digest", "image.name")
 
 BuildPart = Callable[
@@ -65,8 +68,12 @@ def build_apart(
     """
     names = tuple(dict.fromkeys(name for one in outputs for name in one.names or (reference,)))
     annotations = spec.builder_options.annotations
-    # One part is an image, and no index that they could be put on.
-    parts = [replace(one, names=names, is_by_digest=True) for one in outputs[:1]]
+    # A part is wanted in the registry only. In a daemon's store all of them would have one name,
+    # and two that are stored at once fail.
+    parts = [
+        replace(one, names=names, is_by_digest=True, attrs={**one.attrs, _STORE: "false"})
+        for one in outputs[:1]
+    ]
     clocks = [Stopwatch() for _ in groups]
     tell = _one_at_a_time(on_status)
 
