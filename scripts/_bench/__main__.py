@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _bench import context, exists, marshal, nochange, pool, pyflyte, scale, scenarios, startup
+from _bench import exists, marshal, nochange, pool, pyflyte, scale, scenarios, session, startup
 
 
 def main(words: list[str]) -> int:
@@ -20,24 +20,33 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("--peer", type=Path, metavar="FILE", help="the peer's script")
     parser.add_argument(
-        "--rounds", type=int, default=3, help="of `scenarios` and `flyte` (default: 3)"
+        "--rounds", type=int, help="of `scenarios`, `flyte` (default: 3) and `session` (default: 5)"
     )
+    parser.add_argument(
+        "--buildctl", type=Path, metavar="FILE", help="a further peer of `session`, on --addr"
+    )
+    parser.add_argument("--addr", default="", help="a buildkitd, for --buildctl")
     parser.add_argument("-v", "--verbose", action="store_true", help="where our time goes")
     options = parser.parse_intermixed_args(words)
+    if options.buildctl and not options.addr:
+        parser.error("--buildctl needs --addr: it cannot speak to a Docker Engine")
+    rounds = max(1, options.rounds or 3)
     parts: dict[str, Callable[[], None]] = {
         "startup": startup.measure,
         "nochange": nochange.measure,
         "marshal": marshal.measure,
-        "context": context.measure,
+        "session": lambda: session.measure(
+            rounds=max(1, options.rounds or 5), buildctl=options.buildctl, address=options.addr
+        ),
         "exists": exists.measure,
         "scenarios": lambda: scenarios.measure(
             options.scenarios,
             options.peer,
-            rounds=max(1, options.rounds),
+            rounds=rounds,
             is_verbose=options.verbose,
         ),
         "pool": pool.measure,
-        "flyte": lambda: pyflyte.measure(options.scenarios, rounds=max(1, options.rounds)),
+        "flyte": lambda: pyflyte.measure(options.scenarios, rounds=rounds),
         "scale": lambda: scale.measure(is_verbose=options.verbose),
     }
     unknown = [name for name in options.parts if name not in parts]

@@ -32,10 +32,28 @@ def in_turn(runs: Mapping[str, Run], rounds: int = 5) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def report(medians: Mapping[str, float], peer: str = "") -> None:
-    """Print the medians, and each one's ratio to the peer's."""
+def verdict(measured: float, goal: float, text: str = "") -> str:
+    """Return how a figure stands to what it may be at most, which *text* says in other words."""
+    return f"≤ {text or goal} {'met' if measured <= goal else 'MISSED'}"
+
+
+def report(
+    medians: Mapping[str, float], peer: str = "", goals: Mapping[str, float] | None = None
+) -> None:
+    """Print the medians, each one's ratio to the peer's, and how it stands to its goal.
+
+    Args:
+        medians: Seconds, by name.
+        peer: The name of the one to compare with; without one, goals are in seconds.
+        goals: What is allowed at most, by name: a ratio, or seconds.
+    """
     for name, seconds in medians.items():
-        ratio = ""
+        measured, ratio = seconds, ""
         if peer and name != peer:
-            ratio = f"   {seconds / medians[peer]:.2f} × {peer}"
-        print(f"{name:48} {seconds:8.3f} s{ratio}")
+            measured = seconds / medians[peer]
+            ratio = f"   {measured:.2f} × {peer}"
+        goal = (goals or {}).get(name)
+        print(
+            f"{name:48} {seconds:8.3f} s{ratio}"
+            f"{'' if goal is None else f'   {verdict(measured, goal)}'}"
+        )
