@@ -200,10 +200,12 @@ class BuildkitBuilder:
             reference = Reference.parse(spec.image_name())
             with self._turn(reference):
                 return self._build(spec, reference, wanted, force, on_status, build)
-        except BuildkitSpecError as error:
-            if not build.is_cancelled:
-                raise
-            raise SolveCanceledError("the build was cancelled", code="CANCELLED") from error
+        except BaseException as error:
+            was_cancelled = build.is_cancelled
+            build.end()  # of two halves on two builders, one may still run
+            if was_cancelled and isinstance(error, BuildkitSpecError):
+                raise SolveCanceledError("the build was cancelled", code="CANCELLED") from error
+            raise
         finally:
             with self._lock:
                 self._under_way.discard(build)

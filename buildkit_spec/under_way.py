@@ -12,6 +12,8 @@ from buildkit_spec.errors import SolveCanceledError
 if TYPE_CHECKING:
     from buildkit_spec.client import Client
 
+_PATIENCE_S = 10.0
+
 
 class UnderWay:
     """A build that runs, on one connection or on several.
@@ -23,7 +25,7 @@ class UnderWay:
     def __init__(self) -> None:
         self.is_cancelled = False
         self._clients: list[Client] = []
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     def cancel(self) -> None:
         """End it: without its connections it goes no further, and the daemons stop it."""
@@ -31,6 +33,12 @@ class UnderWay:
             self.is_cancelled = True
             for client in self._clients:
                 client.close()
+
+    def end(self) -> None:
+        """End what still runs of it elsewhere, and wait for that, but not for ever."""
+        self.cancel()
+        with self._lock:
+            self._lock.wait_for(lambda: not self._clients, _PATIENCE_S)
 
     @contextmanager
     def on(self, client: Client) -> Iterator[None]:
@@ -48,3 +56,4 @@ class UnderWay:
         finally:
             with self._lock:
                 self._clients.remove(client)
+                self._lock.notify_all()

@@ -59,13 +59,15 @@ def add(
 
     files = {"ca": tls_ca, "cert": tls_cert, "key": tls_key}
     tls: dict[str, str] = {word: str(file.absolute()) for word, file in files.items() if file}
-    if tls_server_name:
-        tls["server_name"] = tls_server_name
     if tls_directory is not None and tls:
         raise click.UsageError("--tlsdir names all files: leave it, or the others, out")
+    if tls_directory is not None and tls_server_name:
+        tls["directory"] = str(tls_directory.absolute())
+    if tls_server_name:
+        tls["server_name"] = tls_server_name
     entry = {
         "address": _one_or_list(addresses),
-        "tls": str(tls_directory.absolute()) if tls_directory is not None else tls,
+        "tls": tls or (str(tls_directory.absolute()) if tls_directory is not None else ""),
         "platform": _one_or_list(platforms),
         "insecure": insecure,
     }

@@ -46,9 +46,19 @@ def begin(
 
 
 def begin_stream(
-    channel: grpc.Channel, method: Method[Req, Res], request: Req
+    channel: grpc.Channel,
+    method: Method[Req, Res],
+    request: Req,
+    *,
+    timeout_s: float | None = None,
 ) -> grpc.CallIterator[Res]:
     """Begin a call with one request and any number of answers; iterate it for them.
+
+    Args:
+        channel: The connection.
+        method: What is called.
+        request: Its argument.
+        timeout_s: How long all of it may take, in seconds; None is any time.
 
     Raises:
         ConnectionFailedError: The channel was closed.
@@ -59,7 +69,7 @@ def begin_stream(
         response_deserializer=method.response.FromString,
     )
     try:
-        return call(request)
+        return call(request, timeout=timeout_s)
     except ValueError as error:
         raise ConnectionFailedError("the connection was closed by this program") from error
 

@@ -7,7 +7,8 @@ The user's file is ``~/.config/buildkit-spec/config.toml`` (``XDG_CONFIG_HOME`` 
 
     [builders.lab]
     address = ["tcp://one:1234", "tcp://two:1234"]
-    tls = "~/certs/lab"                   # or {ca = "…", cert = "…", key = "…", server_name = "…"}
+    tls = "~/certs/lab"                   # or {ca = "…", cert = "…", key = "…", server_name = "…"},
+                                          # or {directory = "…", server_name = "…"}
     platform = "linux/arm64"
     insecure = false
 

@@ -68,7 +68,7 @@ class CacheEntry:
     """
 
     kind: str
-    attrs: Mapping[str, str] = field(default_factory=dict)
+    attrs: Mapping[str, str] = field(default_factory=dict, repr=False)  # logins among them
 
 
 def image_exporter(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 State = Literal["running", "done", "failed", "cancelled"]
 
+_COUNTING_S = 5.0
 _LATEST = re.compile(r"\^(\d+)")
 _CANCELLED = ("context canceled", "CANCELED")
 
@@ -128,9 +129,13 @@ class History:
         return sorted(found.values(), key=lambda one: -_ns(one.CreatedAt))
 
     def running_count(self) -> int:
-        """Return how many builds run now."""
+        """Return how many builds run now.
+
+        Raises:
+            DeadlineExceededError: The daemon does not say, as one that stands still.
+        """
         request = pb.BuildHistoryRequest(ActiveOnly=True, EarlyExit=True)
-        events = self._stream(pb.Control.ListenBuildHistory, request)
+        events = self._stream(pb.Control.ListenBuildHistory, request, timeout_s=_COUNTING_S)
         return len({event.record.Ref for event in events if event.HasField("record")})
 
     def find(self, text: str) -> BuildRecord:
@@ -203,8 +208,10 @@ class History:
         except CALL_ERRORS as error:
             raise self._failure(error) from error
 
-    def _stream(self, method: Method[Req, Res], request: Req) -> Iterator[Res]:
-        stream = begin_stream(self._channel, method, request)
+    def _stream(
+        self, method: Method[Req, Res], request: Req, *, timeout_s: float | None = None
+    ) -> Iterator[Res]:
+        stream = begin_stream(self._channel, method, request, timeout_s=timeout_s)
         try:
             yield from stream
         except CALL_ERRORS as error:

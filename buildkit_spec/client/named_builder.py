@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FIELDS = ("address", "tls", "platform", "insecure")
-_TLS_FIELDS = ("ca", "cert", "key", "server_name")
+_TLS_FIELDS = ("ca", "cert", "key", "server_name", "directory")
 _WANT_NODE = 'write {address = "tcp://HOST:1234", platform = "linux/arm64"}'
 _WANT_ADDRESS = 'write address = "tcp://HOST:1234", or a list of them'
 
@@ -32,7 +32,8 @@ class NamedBuilder:
         name: Letters, digits, ``_`` and ``-``.
         addresses: At least one.
         tls: Certificates for ``tcp://``; None for none, or for those in `tls_directory`.
-        tls_directory: Where they lie as ``ca.pem``, ``cert.pem`` and ``key.pem``; or None.
+        tls_directory: Where they lie as ``ca.pem``, ``cert.pem`` and ``key.pem``; or None. Of `tls`
+            only the server's name counts then.
         platforms: What it is to be used for; empty for all that it can build.
         is_insecure: Whether plain TCP may leave this machine.
         own_platforms: What single addresses are to be used for, where that is something else.
@@ -54,7 +55,10 @@ class NamedBuilder:
         """
         from buildkit_spec.client.tls import Tls
 
-        return self.tls if self.tls_directory is None else Tls.from_directory(self.tls_directory)
+        if self.tls_directory is None:
+            return self.tls
+        name = self.tls.server_name if self.tls is not None else ""
+        return replace(Tls.from_directory(self.tls_directory), server_name=name)
 
 
 def check_name(name: str) -> str:
@@ -100,12 +104,12 @@ def decode(name: str, entry: object, folder: Path) -> NamedBuilder:
             else:
                 checked[key] = _addresses(value)
     problems.refuse()
-    tls = checked.get("tls")
+    tls, tls_directory = checked.get("tls", (None, None))
     return NamedBuilder(
         name,
         tuple(checked["address"]),
-        tls=None if isinstance(tls, Path) else tls,
-        tls_directory=tls if isinstance(tls, Path) else None,
+        tls=tls,
+        tls_directory=tls_directory,
         platforms=checked.get("platform", ()),
         is_insecure=checked.get("insecure", False),
         own_platforms=tuple((one, own) for one, own in checked["address"].items() if own),
@@ -157,11 +161,11 @@ def one_or_more(value: object, parse: Any) -> tuple[Any, ...]:
     return found
 
 
-def _tls(value: object, folder: Path) -> Tls | Path:
+def _tls(value: object, folder: Path) -> tuple[Tls | None, Path | None]:
     from buildkit_spec.client.tls import Tls
 
     if isinstance(value, str):
-        return _place(value, folder)
+        return None, _place(value, folder)
     if not isinstance(value, Mapping):
         raise Refusal(f"is {kind_of(value)}", 'write a directory, or {ca = "…", cert = "…", …}')
     given, unknown = known_fields(value, _TLS_FIELDS)
@@ -172,8 +176,11 @@ def _tls(value: object, folder: Path) -> Tls | Path:
     for key, other in (("cert", "key"), ("key", "cert")):
         if key in given and other not in given:
             problems.append(Problem(key, f"is of no use without {other}"))
+    directory = checked.pop("directory", None)
+    if directory is not None and set(checked) - {"server_name"}:
+        problems.append(Problem("directory", "names all files: leave it, or the others, out"))
     problems.refuse()
-    return Tls(**checked)
+    return Tls(**checked), directory
 
 
 def _place(value: object, folder: Path) -> Path:

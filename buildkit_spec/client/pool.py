@@ -153,6 +153,10 @@ class Pool:
                 return ()
             try:
                 known = self._platforms[member.name] = connection.platforms()
+            except _FAILURES as error:
+                self.leave_out(member)
+                need.say(f"{member.name} is left out: {error.message}")
+                return ()
             finally:
                 connection.close()
         return known
@@ -184,8 +188,10 @@ class Pool:
                     return work(connection)
                 except _FAILURES as error:
                     self.leave_out(member)
-                    if is_last:
+                    others = tuple(one for one in need.members if one.name != member.name)
+                    if is_last or not others:
                         raise
+                    need = replace(need, members=others)
                     need.say(f"{member.name} is left out, the build moves on: {error.message}")
             is_last = True
 

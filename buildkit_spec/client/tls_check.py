@@ -36,7 +36,7 @@ def check_tls(address: Address, tls: Tls, timeout_s: float) -> None:
         DeadlineExceededError: It did not answer in time.
     """
     try:
-        if _answers(address, tls, timeout_s, _FIRST_WORDS[address.scheme]):
+        if _answers(address, tls, timeout_s, _FIRST_WORDS.get(address.scheme, _FIRST_WORDS["tcp"])):
             return
     except TimeoutError as error:
         raise no_answer(address, timeout_s) from error

@@ -33,11 +33,12 @@ def failure_text(error: BuildkitSpecError) -> str:
             its command, its last lines and its exit code are shown, as far as they are known.
     """
     if not isinstance(error, (SolveError, DaemonStartError)):
-        return str(error)
+        return "\n".join(clean(line) for line in str(error).split("\n"))
+    message = clean(error.message)
     if isinstance(error, ResolutionError):
-        lines = [error.message, *(f"  {clean(line)}".rstrip() for line in error.explanation)]
+        lines = [message, *(f"  {clean(line)}".rstrip() for line in error.explanation)]
         return "\n".join([*lines, *([f"  → {error.remedy}"] if error.remedy else [])])
-    lines = [error.message]
+    lines = [message]
     lines += [f"  {label + ':':<11}{value}" for label, value in _facts(error)]
     if error.log_tail:
         tail = error.log_tail[-LOG_LINES:]
@@ -62,9 +63,9 @@ def _facts(error: SolveError | DaemonStartError) -> Iterator[tuple[str, str]]:
     if error.vertex:
         yield "step", clean(" ".join(error.vertex.split()))
     if error.source:
-        yield "from", error.source
+        yield "from", clean(error.source)
     if isinstance(error, ExportError) and error.reference:
-        yield "image", error.reference
+        yield "image", clean(error.reference)
     if isinstance(error, ExecError) and error.command:
         yield "command", command_text(error.command)
 

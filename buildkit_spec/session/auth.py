@@ -37,7 +37,7 @@ class Logins(Protocol):
         """
 
     def check_realm(self, host: str, realm: str, scopes: Sequence[str]) -> None:
-        """Refuse to send a login to a token server that its registry does not name.
+        """Refuse to ask a token server that the registry does not name.
 
         Raises:
             RegistryError: It does not name it, or cannot be asked.
@@ -94,8 +94,8 @@ class Auth:
         for request in call.messages():
             scopes = tuple(request.Scopes)
             login = self._logins.credentials(request.Host, _repository(scopes))
-            if login is not None and login.secret:
-                self._logins.check_realm(request.Host, request.Realm, scopes)
+            # Without a login too: it is from this machine that the server is asked.
+            self._logins.check_realm(request.Host, request.Realm, scopes)
             token = self._logins.fetch_token(
                 host=request.Host,
                 realm=request.Realm,

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from buildkit_spec.errors import RegistryAuthError
-from buildkit_spec.registry.realms import Realms
+from buildkit_spec.registry.realms import Realms, are_of_one_owner
 from buildkit_spec.registry.transport import Transport
 
 CHALLENGE = 'Bearer realm="https://auth.test/token",service="tests"'
@@ -55,3 +55,22 @@ def test_token_server_of_a_registry_out_of_reach_is_in_its_domain() -> None:
     realms.check("registry.nowhere.invalid", "https://auth.nowhere.invalid/token", [])
     with pytest.raises(RegistryAuthError, match=r"auth\.example\.invalid"):
         realms.check("registry.nowhere.invalid", "https://auth.example.invalid/token", [])
+
+
+@pytest.mark.parametrize(
+    ("host", "server"),
+    [
+        ("corp.azurecr.io", "evil.azurecr.io"),
+        ("mine.co.uk", "evil.co.uk"),
+        ("registry.team.svc.cluster.local", "registry.evil.svc.cluster.local"),
+        ("registry.svc", "evil.svc"),
+        ("10.1.2.3", "10.1.9.9"),
+        ("fd00::1", "fd00::2"),
+        ("mine.invalid", "evil.invalid"),
+        ("registry.mine.test", "registry.mine.test.evil.test"),
+    ],
+)
+def test_names_that_anybody_can_have_prove_nothing(host: str, server: str) -> None:
+    """In a cloud's domain, a country's or a cluster's, a neighbour is a stranger."""
+    assert not are_of_one_owner(server, host)
+    assert are_of_one_owner(host, host)
