@@ -17,7 +17,7 @@ from buildkit_spec.errors import Problem
 from buildkit_spec.plan.lock import Lock
 from buildkit_spec.spec import ImageSpec, RequirementKind, requirement_files
 from buildkit_spec.spec.identity import declared
-from buildkit_spec.spec.logins import without_logins
+from buildkit_spec.spec.logins import without_secrets
 from buildkit_spec.values import Platform
 
 if sys.version_info >= (3, 11):
@@ -90,7 +90,9 @@ def write(spec: ImageSpec, locks: Mapping[Platform, Lock]) -> str:
         "lock-version": "1.0",
         "created-by": _TOOL,
         **({"requires-python": first["requires-python"]} if "requires-python" in first else {}),
-        "packages": _merged(documents),
+        "packages": _merged(
+            documents, {platform: lock.indexes for platform, lock in locks.items()}
+        ),
         "tool": {_TOOL: {"inputs": inputs(spec), "platforms": sorted(map(str, locks))}},
     }
     return (
@@ -124,7 +126,9 @@ def _is_lock_itself(spec: ImageSpec) -> bool:
     return all(b"--hash" in file.content for file in requirement_files(spec))
 
 
-def _merged(documents: Mapping[Platform, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _merged(
+    documents: Mapping[Platform, Mapping[str, Any]], indexes: Mapping[Platform, Mapping[str, str]]
+) -> list[dict[str, Any]]:
     """Return the packages of all platforms; one that is not the same on all of them is marked."""
     entries: dict[tuple[str, str], dict[Platform, Mapping[str, Any]]] = {}
     for platform, document in documents.items():
@@ -134,8 +138,11 @@ def _merged(documents: Mapping[Platform, Mapping[str, Any]]) -> list[dict[str, A
     merged = []
     for key in sorted(entries):
         found = entries[key]
-        first = next(iter(found.values()))
-        one = {name: value for name, value in first.items() if name != "marker"}
+        one: dict[str, Any] = {}
+        for platform, entry in found.items():
+            own = {"index": indexes[platform][key[0]]} if key[0] in indexes[platform] else {}
+            one = {**entry, **own, **one}
+        one.pop("marker", None)
         if wheels := _wheels(list(found.values())):
             one["wheels"] = wheels
         if len(found) < len(documents):
@@ -156,7 +163,7 @@ def _bare(value: Any) -> Any:
         return {key: _bare(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_bare(one) for one in value]
-    return without_logins(value) if isinstance(value, str) and "://" in value else value
+    return without_secrets(value) if isinstance(value, str) and "://" in value else value
 
 
 def _wheels(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -106,6 +106,7 @@ class Interpreter:
                     wheel.name.split("-")[0]: hashlib.sha256(wheel.read_bytes()).hexdigest()
                     for wheel in wheels
                 },
+                "of_index": [],
             },
         )
 
@@ -256,6 +257,8 @@ class Resolver:
             "lock.py",
             {
                 "command": command,
+                "has_indexes": False,
+                "located": [],
                 "may_build": may_build,
                 "output": str(answer),
                 "preferences": preferences or {},
