@@ -14,10 +14,13 @@ from typing import Any
 import tomli_w
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.plan import apt, cuda
 from buildkit_spec.plan.lock import Lock
 from buildkit_spec.spec import ImageSpec, RequirementKind, requirement_files
 from buildkit_spec.spec.identity import declared
+from buildkit_spec.spec.local_requirements import needs_digest
 from buildkit_spec.spec.logins import without_secrets
+from buildkit_spec.spec.requirements import logical_lines
 from buildkit_spec.values import Platform
 
 if sys.version_info >= (3, 11):
@@ -31,7 +34,10 @@ _RESOLVED_FROM = (
     "conda_channels",
     "conda_packages",
     "cuda",
+    "cuda_options",
     "cudnn",
+    "dependency_groups",
+    "extras",
     "packages",
     "pip_extra_args",
     "pip_extra_index_url",
@@ -47,8 +53,12 @@ _FILE_KEYS = ("wheels", "sdist", "archive", "vcs", "directory")
 def inputs(spec: ImageSpec) -> str:
     """Return a hash of all that the resolver's answer depends on, but for the indexes' contents."""
     said = declared(spec)
+    pythons = [name for name in said.get("apt_packages", ()) if apt.brings_python(name)]
+    projects = [one for one in spec.local_requirements() if not one.is_project]
     document = {
         "declared": {key: said[key] for key in _RESOLVED_FROM if key in said},
+        **({"apt_packages": pythons} if pythons else {}),
+        **({"projects": needs_digest(projects)} if projects else {}),
         "platforms": sorted(map(str, spec.platforms())),
         "files": [
             [file.path, hashlib.sha256(file.content).hexdigest()]
@@ -101,11 +111,19 @@ def write(spec: ImageSpec, locks: Mapping[Platform, Lock]) -> str:
     )
 
 
-def problems(spec: ImageSpec) -> list[Problem]:
-    """Return why a spec that may not be resolved anew cannot be built; nothing when it can."""
-    if not (spec.packages or spec.requirements) or _is_lock_itself(spec):
+def never_locked(spec: ImageSpec) -> list[Problem]:
+    """Return what of a spec every build resolves, whatever lock there is."""
+    if not spec.conda_packages:
         return []
-    field = "packages" if spec.packages else "requirements"
+    what = "have no lock: every build resolves them"
+    return [Problem("conda_packages", what, "build without --locked")]
+
+
+def problems(spec: ImageSpec) -> list[Problem]:
+    """Return why a spec's Python packages must be resolved anew; nothing when they need not be."""
+    if not cuda.wants_python(spec) or _is_lock_itself(spec):
+        return []
+    field = next((one for one in ("packages", "requirements") if getattr(spec, one)), "cuda")
     text, path = spec.lock_text(), spec.origin.lock
     command = "buildkit-spec lock, with the spec's file"
     if path is None:
@@ -118,12 +136,25 @@ def problems(spec: ImageSpec) -> list[Problem]:
 
 
 def _is_lock_itself(spec: ImageSpec) -> bool:
-    if spec.packages or not spec.requirements:
+    if spec.packages or not spec.requirements or cuda.requirements(spec):
         return False
     locks = {RequirementKind.UV_LOCK, RequirementKind.POETRY_LOCK, RequirementKind.PYLOCK}
     if RequirementKind.of(spec.requirements) in locks:
         return True
-    return all(b"--hash" in file.content for file in requirement_files(spec))
+    if RequirementKind.of(spec.requirements) is not RequirementKind.TEXT:
+        return False
+    return all(
+        _is_pinned(line)
+        for file in requirement_files(spec)
+        for _, line in logical_lines(file.content.decode(errors="replace"))
+    )
+
+
+def _is_pinned(line: str) -> bool:
+    """Whether a line of a requirements file leaves nothing to resolve."""
+    if line.startswith("-"):
+        return not line.startswith(("-e", "--editable"))
+    return "--hash" in line and ("==" in line or "@" in line)
 
 
 def _merged(

@@ -27,11 +27,6 @@ _INDEX_OPTION = re.compile(
 _INDEX_TABLES = re.compile(rb"^\s*\[+tool\.uv\b", re.MULTILINE)
 
 
-def wants_python(spec: ImageSpec) -> bool:
-    """Whether the spec wants any Python package."""
-    return bool(spec.packages or spec.requirements or cuda.requirements(spec))
-
-
 def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wanted:
     """Return what the spec wants: its lock if that fits, otherwise what it says.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,29 @@ def local_problems(one: LocalRequirement) -> list[Problem]:
     if one.is_project and not one.name:
         return [Problem("", f"{one.path / 'pyproject.toml'} does not name its project")]
     return []
+
+
+def needs_digest(requirements: Iterable[LocalRequirement]) -> list[list[str]]:
+    """Return what stands for all that these packages say of what they need.
+
+    Of a project that says it in its ``pyproject.toml`` that file is enough; the code of others
+    may say it too.
+    """
+    return sorted([one.path.name, one.extras, _needs_digest(one)] for one in requirements)
+
+
+def _needs_digest(one: LocalRequirement) -> str:
+    file = one.path / "pyproject.toml"
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        is_dynamic = bool(
+            {"dependencies", "optional-dependencies"} & {*document.get("dynamic", ())}
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_dynamic = True
+    if one.is_archive or is_dynamic:
+        return one.selection().digest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def digest(requirements: tuple[LocalRequirement, ...]) -> list[list[str]] | None:
