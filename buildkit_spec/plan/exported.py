@@ -16,6 +16,7 @@ from buildkit_spec.spec import RequirementFile, RequirementKind
 _PROJECT_DIR = f"{RUN_DIR}/project"
 _OUTPUT_DIR = f"{RUN_DIR}/exported"
 _HAS_PROJECT = re.compile(rb"^\[project\]", re.MULTILINE)
+_OF_THIS_MACHINE = re.compile(rb"^(?:-e )?(?:\S+ @ )?file://(?:[^\n]*\\\n)*[^\n]*\n", re.MULTILINE)
 _OWN_VERSION = re.compile(rb"^[ \t]*required-version[ \t]*=.*$", re.MULTILINE)
 
 # Whether the lock is up to date is asked without the index first, which may be slow; with it where
@@ -103,6 +104,8 @@ def export(
     content = questions.read_file(answer, result, context.platform)
     if is_uv:
         return from_pylock(RequirementFile(f"{lock.path}.toml", content, is_root=True))
+    # What is of this machine is sent, and installed beside the lock.
+    content = _OF_THIS_MACHINE.sub(b"", content)
     return Pinned(RequirementFile(f"{lock.path}.txt", content, is_root=True))
 
 
