@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -358,3 +359,85 @@ def test_lock_of_a_newer_uv_is_an_error_that_says_so(
 
     with pytest.raises(ResolutionError, match=r"builder_config\.uv_version"):
         builder.build(spec(requirements="uv.lock"))
+
+
+POETRY = """[project]
+name = "app"
+version = "1"
+requires-python = ">=3.9"
+dependencies = ["six"]
+[tool.poetry]
+packages = [{ include = "app.py" }]
+[tool.poetry.dependencies]
+other = { path = "../other", develop = true }
+parcel = { path = "../parcel-2.0-py3-none-any.whl" }
+[build-system]
+requires = ["setuptools>=64"]
+build-backend = "setuptools.build_meta"
+"""
+POETRY_LOCK = """
+[[package]]
+name = "other"
+version = "1"
+description = ""
+optional = false
+python-versions = ">=3.9"
+groups = ["main"]
+files = []
+develop = true
+
+[package.source]
+type = "directory"
+url = "../other"
+
+[[package]]
+name = "parcel"
+version = "2.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = [
+    {file = "parcel-2.0-py3-none-any.whl", hash = "sha256:PARCEL"},
+]
+
+[package.source]
+type = "file"
+url = "../parcel-2.0-py3-none-any.whl"
+
+[[package]]
+name = "six"
+version = "1.17.0"
+description = ""
+optional = false
+python-versions = ">=2.7"
+groups = ["main"]
+files = [
+    {file = "six-1.17.0-py2.py3-none-any.whl", hash = "sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274"},
+]
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.9"
+content-hash = "CONTENT"
+"""  # noqa: E501
+
+
+def test_poetry_lock_installs_what_it_has_by_path(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+) -> None:
+    """A folder and a wheel."""
+    parcel = write_wheel(tmp_path, "parcel", "2.0")
+    write_project(tmp_path / "other", "other")
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "pyproject.toml").write_text(POETRY)
+    ask = "from poetry.factory import Factory as F; print(F().create_poetry().locker._content_hash)"
+    run = ["uv", "run", "--quiet", "--no-project", "--with", "poetry>=2.1,<3", "python", "-c", ask]
+    content = subprocess.run(run, cwd=work, check=True, stdout=subprocess.PIPE, text=True).stdout
+    lock = POETRY_LOCK.replace("CONTENT", content.strip())
+    digest = hashlib.sha256(parcel.read_bytes()).hexdigest()
+    (work / "poetry.lock").write_text(lock.replace("PARCEL", digest))
+    image = pulled(builder.build(spec(requirements="work/poetry.lock")))
+
+    assert image.run("python3", "-c", INSTALLED).stdout == "other parcel six\n"
