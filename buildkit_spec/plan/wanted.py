@@ -80,7 +80,6 @@ def _complete(wanted: Wanted, pinned: Pinned) -> Wanted:
         files=(pinned.file,),
         located=pinned.located,
         is_complete=True,
-        has_indexes=wanted.has_indexes or bool(pinned.located),
     )
 
 

@@ -56,7 +56,7 @@ def main(order: dict[str, Any]) -> int:
     with open(lock, encoding="utf-8") as file:
         text = indexes.without_secrets(file.read())
     answer = {"lock": text, "sizes": sizes(text, order["sizes"])}
-    if order["has_indexes"]:
+    if order["has_indexes"] or len(attempts) > 1:
         answer["indexes"] = indexes.found(command, text, order["command"], order["scratch"])
     write(order["output"], answer)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ def set_indexes(uv: str, scratch: str) -> None:
         os.environ[_VARIABLE] = path
 
 
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8 has no other
 def public_index(uv: str) -> str:
     """Return the index that uv asks where none is configured; empty when it does not say."""
     usage = subprocess.run([uv, "pip", "compile", "--help"], capture_output=True, check=False)
