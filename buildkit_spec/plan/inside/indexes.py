@@ -122,8 +122,10 @@ def configured() -> set[str]:
 
 
 def given(command: list[str]) -> set[str]:
-    """Return the URLs among a command's arguments."""
-    return {plain(word.partition("=")[2] or word) for word in command if "://" in word}
+    """Return the URLs and folders among a command's arguments, as URLs."""
+    values = [word.partition("=")[2] if word.startswith("-") else word for word in command]
+    folders = {plain(f"file://{value}") for value in values if value.startswith("/")}
+    return folders | {plain(value) for value in values if "://" in value}
 
 
 def plain(url: str) -> str:
