@@ -210,6 +210,13 @@ def local_problems(one: LocalRequirement) -> list[Problem]:
         what = f"{one.written!r}: {one.path} is no Python project"
         remedy = "it needs a pyproject.toml or a setup.py; use copy for a plain folder"
         return [Problem("", what, remedy)]
+    file = one.path / "pyproject.toml"
+    if not one.is_project and is_file(file):
+        written = RequirementFile(file.name, file.read_bytes(), is_root=True, origin=file)
+        if names := project_members.unsent(written):
+            taken = ", ".join(names)
+            what = f"{one.written!r}: {file} takes {taken} from a path, which is not sent"
+            return [Problem("", what, "lock it, and write requirements: uv.lock")]
     if one.is_project and not one.name:
         return [Problem("", f"{one.path / 'pyproject.toml'} does not name its project")]
     return []

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ _MAY_NAME_PATHS = re.compile(
     rb'|^type = "(?:directory|file)"',
     re.MULTILINE,
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SEPARATORS = re.compile(r"[-_.]+")
 Member = tuple[str, str, bool]
 """A package's name, its path relative to the file that names it, and whether that is editable."""
@@ -82,6 +84,39 @@ def with_sources(file: RequirementFile, places: Mapping[str, str]) -> bytes:
     return tomli_w.dumps(document).encode()
 
 
+def unsent(file: RequirementFile) -> list[str]:
+    """Return what a project needs from paths outside its own folder, which nobody would send.
+
+    A path of poetry's counts wherever it is: it is understood in a lock alone.
+    """
+    document = _document(file)
+    if file.origin is None or not document:
+        return []
+    folder = file.origin.parent
+    needed = {
+        _normalized(found[0])
+        for line in _table(document, "project").get("dependencies", ())
+        if (found := _NAME.match(line))
+    }
+    names = [
+        name
+        for name, path, _ in sources(replace(file, is_root=True)).values()
+        if _normalized(name) in needed
+        and not Path(os.path.normpath(folder / path)).is_relative_to(folder)
+    ]
+    return sorted(names) + _paths_of_poetry(document)
+
+
+def _paths_of_poetry(document: Mapping[str, Any]) -> list[str]:
+    table = _table(document, "tool", "poetry", "dependencies")
+    return sorted(name for name, one in table.items() if isinstance(one, dict) and "path" in one)
+
+
+def poetry_paths(file: RequirementFile) -> list[str]:
+    """Return the packages that a ``pyproject.toml`` of poetry takes from paths."""
+    return _paths_of_poetry(_document(file))
+
+
 def _document(file: RequirementFile) -> dict[str, Any]:
     if not _MAY_NAME_PATHS.search(file.content):
         return {}  # as most: a long lock takes time to read
@@ -91,11 +126,19 @@ def _document(file: RequirementFile) -> dict[str, Any]:
         return {}
 
 
+def _table(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return a table of a document; an empty one where there is none."""
+    found: Any = document
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def _sources(document: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    table = document.get("tool", {}).get("uv", {}).get("sources", {})
-    for name, entry in table.items():
+    for name, entry in _table(document, "tool", "uv", "sources").items():
         for number, source in enumerate(entry if isinstance(entry, list) else [entry]):
-            yield name, number, source
+            if isinstance(source, dict):
+                yield name, number, source
 
 
 def _workspace_member(folder: Path, name: str) -> str | None:
