@@ -75,12 +75,7 @@ def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wante
 
 
 def _complete(wanted: Wanted, pinned: Pinned) -> Wanted:
-    return replace(
-        wanted,
-        files=(pinned.file,),
-        located=pinned.located,
-        is_complete=True,
-    )
+    return replace(wanted, files=(pinned.file,), located=pinned.located, is_complete=True)
 
 
 def _names_index(file: RequirementFile) -> bool:
@@ -109,6 +104,8 @@ def with_hashes(wanted: Wanted) -> Wanted:
                 if name and found:
                     hashes.setdefault(normalized(name[1]), set()).update(found)
     for one in wanted.located:
+        if not one.hashes:
+            continue
         hashes.setdefault(one.name, set()).update(one.hashes)
     return replace(wanted, hashes={name: frozenset(found) for name, found in hashes.items()})
 

@@ -8,6 +8,7 @@ import pytest
 
 from buildkit_spec import ImageSpec
 from buildkit_spec.errors import SpecValidationError
+from buildkit_spec.spec.identity import contents
 
 PROJECT = '[project]\nname = "{name}"\nversion = "1"\ndependencies = [{needs}]\n'
 
@@ -143,3 +144,14 @@ def test_garbage_names_nothing(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / "app" / file).write_text(text)
 
     assert sent(tmp_path, f"app/{file}") == {}
+
+
+def test_tag_tells_groups_that_an_earlier_release_left_out(tmp_path: Path) -> None:
+    """An image without the group ``dev`` is not taken for one with it; other tags stay."""
+    (tmp_path / "app/uv.lock").write_text(UV_LOCK.replace('name = "wheel" }]', 'name = "six" }]'))
+    spec = ImageSpec(name="x", base_image="scratch", requirements="app/uv.lock")
+
+    assert "groups" not in contents(spec)
+    assert "groups" in contents(spec.with_builder_options({"dependency_groups": ["dev"]}))
+    write(tmp_path / "app", "", '[tool.uv]\ndefault-groups = ["docs"]\n')
+    assert "groups" in contents(spec)
