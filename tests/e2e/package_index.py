@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -107,3 +108,19 @@ def running_index(folder: Path, login: str = "") -> Iterator[PackageIndex]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def make_repository(folder: Path, bare: Path) -> str:
+    """Make a repository of a project called ``gx``, to be served as plain files."""
+    folder.mkdir()
+    project = '[project]\nname = "gx"\nversion = "1"\n[tool.setuptools]\npy-modules = []\n'
+    (folder / "pyproject.toml").write_text(project)
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message=first"],
+        ["clone", "--quiet", "--bare", ".", str(bare)],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    return bare.name
