@@ -248,11 +248,12 @@ class BuildkitBuilder:
         from buildkit_spec.plan import refuse_unlocked
         from buildkit_spec.spec.affinity import affinity_key
 
-        refuse_unlocked(spec)
         bases: dict[str, Reference] = {}
         base = spec.base_image
         is_pushed = any(isinstance(one, ImageOutput) and one.is_pushed for one in outputs)
+        refuse_unlocked(spec, has_bases=is_pushed)
         if is_pushed and base is not None and not isinstance(base, str) and base.registry:
+            base = base.locked() if spec.origin.is_locked else base
             built = self.build(base, push=True, force=force, on_status=on_status)
             bases[base.image_name()] = built.reference
 

@@ -39,8 +39,16 @@ rm -f /var/log/alternatives.log /var/cache/ldconfig/aux-cache \\
 
 def may_bring(context: Context, what: str) -> bool:
     """Whether one of the spec's packages is *what*, or a version or a part of it."""
-    begins = re.compile(rf"(lib)?{what}[0-9.]*(-|:|=|/|$)")
-    return any(begins.match(name) for name in context.spec.apt_packages or ())
+    return any(_brings(name, what) for name in context.spec.apt_packages or ())
+
+
+def brings_python(name: str) -> bool:
+    """Whether a package's name is that of an interpreter, or of a part of one."""
+    return _brings(name, "python")
+
+
+def _brings(name: str, what: str) -> bool:
+    return re.match(rf"(lib)?{what}[0-9.]*(-|:|=|/|$)", name) is not None
 
 
 def install(context: Context, state: llb.State, packages: Sequence[str]) -> llb.State:

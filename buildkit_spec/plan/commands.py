@@ -46,4 +46,8 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
 
 def _mentioned(command: str, env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that a command's text names, by name."""
-    return {name: env[name] for name in sorted(env) if re.search(rf"\b{name}\b", command)}
+    return {
+        name: env[name]
+        for name in sorted(env)
+        if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", command)
+    }

@@ -26,6 +26,11 @@ def requirements(spec: ImageSpec) -> tuple[str, ...]:
     return tuple(found)
 
 
+def wants_python(spec: ImageSpec) -> bool:
+    """Whether the spec wants any Python package."""
+    return bool(spec.packages or spec.requirements or requirements(spec))
+
+
 def apt_packages(spec: ImageSpec) -> tuple[str, ...]:
     """Return the Debian packages that bring it; the base image's sources must have them."""
     if spec.builder_options.cuda_from != "apt":

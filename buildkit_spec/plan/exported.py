@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from buildkit_spec import llb
 from buildkit_spec.plan import uv
+from buildkit_spec.plan.pinned import Pinned, from_pylock
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.steps import Context, run
@@ -14,8 +15,9 @@ from buildkit_spec.spec import RequirementFile, RequirementKind
 
 _PROJECT_DIR = f"{RUN_DIR}/project"
 _OUTPUT_DIR = f"{RUN_DIR}/exported"
-_RESULT = "/requirements.txt"
 _HAS_PROJECT = re.compile(rb"^\[project\]", re.MULTILINE)
+_OF_THIS_MACHINE = re.compile(rb"^(?:-e )?(?:\S+ @ )?file://(?:[^\n]*\\\n)*[^\n]*\n", re.MULTILINE)
+_OWN_VERSION = re.compile(rb"^[ \t]*required-version[ \t]*=.*$", re.MULTILINE)
 
 # Whether the lock is up to date is asked without the index first, which may be slow; with it where
 # that says nothing, as of a package never seen here. An index that is silent says nothing too.
@@ -25,8 +27,10 @@ check() { env -u UV_CONFIG_FILE "$uv" lock --check --project "$project" "$@" 2>&
 uv=$0
 said=$(check --offline) || said=$said$(check) || case "$said" in *"needs to be updated"*)
   echo "uv.lock does not fit its pyproject.toml any more" >&2; exit 1;;
+*"unsupported"*"schema version"*|*"newer version of uv"*)
+  echo "uv.lock was written by a newer uv: builder_config.uv_version names one" >&2; exit 1;;
 esac
-"$0" export --quiet --frozen --no-header --no-annotate --no-emit-workspace \\
+"$0" export --quiet --frozen --format pylock.toml --no-emit-workspace \\
   --project "$project" --output-file "$output" "$@" >/dev/null
 """
 
@@ -46,8 +50,8 @@ uvx poetry export --quiet --format requirements.txt --output "$output" "$@"
 
 def export(
     context: Context, questions: Questions, state: llb.State, files: Sequence[RequirementFile]
-) -> RequirementFile:
-    """Return the lock of a project as a requirements file with hashes and markers.
+) -> Pinned:
+    """Return what the lock of a project names, with hashes and markers.
 
     The project itself, and the members of its workspace, are not in it.
 
@@ -65,7 +69,7 @@ def export(
     is_uv = RequirementKind.of(lock.path) is RequirementKind.UV_LOCK
     options = context.spec.builder_options
     if is_uv:
-        arguments = ["--no-dev", *_flags("--group", options.dependency_groups)]
+        arguments = ["--no-default-groups", *_flags("--group", options.dependency_groups)]
         arguments += _flags("--extra", options.extras)
         projects = [file for file in files if file.path == f"{folder}/pyproject.toml".lstrip("/")]
         if not any(_HAS_PROJECT.search(file.content) for file in projects):
@@ -73,6 +77,7 @@ def export(
     else:
         arguments = [*_flags("--with", options.dependency_groups)]
         arguments += _flags("--extras", options.extras)
+    result = "/pylock.toml" if is_uv else "/requirements.txt"
     program, mounts = uv.mount(context.spec.builder_config, context.platform)
     answer = run(
         context,
@@ -83,7 +88,7 @@ def export(
             _UV_SCRIPT if is_uv else _POETRY_SCRIPT,
             program,
             f"{_PROJECT_DIR}/{folder}".rstrip("/"),
-            f"{_OUTPUT_DIR}{_RESULT}",
+            f"{_OUTPUT_DIR}{result}",
             *arguments,
         ],
         name=context.name("lock", f"read {lock.path}"),
@@ -96,8 +101,12 @@ def export(
         ],
         output=_OUTPUT_DIR,
     )
-    content = questions.read_file(answer, _RESULT, context.platform)
-    return RequirementFile(f"{lock.path}.txt", content, is_root=True)
+    content = questions.read_file(answer, result, context.platform)
+    if is_uv:
+        return from_pylock(RequirementFile(f"{lock.path}.toml", content, is_root=True))
+    # What is of this machine is sent, and installed beside the lock.
+    content = _OF_THIS_MACHINE.sub(b"", content)
+    return Pinned(RequirementFile(f"{lock.path}.txt", content, is_root=True))
 
 
 def _flags(flag: str, values: Sequence[str]) -> list[str]:
@@ -110,5 +119,7 @@ def _project(context: Context, files: Sequence[RequirementFile]) -> llb.State:
         folder = f"/{file.path}".rpartition("/")[0]
         if folder:
             actions.append(llb.mkdir(folder, mode=0o755, parents=True))
-        actions.append(llb.mkfile(f"/{file.path}", file.content, mode=0o644))
+        # Which uv people are to use does not say which one can read it.
+        content = _OWN_VERSION.sub(b"", file.content)
+        actions.append(llb.mkfile(f"/{file.path}", content, mode=0o644))
     return llb.scratch().file(*actions, name=context.name("lock", "write the project's lock"))

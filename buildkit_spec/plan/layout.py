@@ -28,7 +28,7 @@ from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.plan.wanted import wanted_of, wants_python
+from buildkit_spec.plan.wanted import wanted_of
 from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.spec.installer_args import divide
@@ -102,7 +102,7 @@ class _LayingOut:
         workdir = options.workdir or (self._context.config.workdir if options.plain else WORKDIR)
         owner = options.user or self._context.config.user
         debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
-        if debian or wants_python(spec) or spec.conda_packages:
+        if debian or cuda.wants_python(spec) or spec.conda_packages:
             self._probe(self._base)
             refuse(system_problems(self._context))
         system = self._base
@@ -118,9 +118,9 @@ class _LayingOut:
                 "builder_options.user",
                 lambda state: user.make(self._context, state, owner, workdir),
             )
-        if wants_python(spec) or spec.conda_packages:
+        if cuda.wants_python(spec) or spec.conda_packages:
             holder = self._interpreter(system)
-            if wants_python(spec):
+            if cuda.wants_python(spec):
                 self._python(system, holder)
         if spec.copy_selection() is not None:
             self._branch("copy", "copy", system, self._copied(files.COPY, owner))
@@ -151,7 +151,7 @@ class _LayingOut:
             if self._context.probe.python:
                 return holder
             self._probe(holder)
-            if not wants_python(spec):
+            if not cuda.wants_python(spec):
                 return holder
         elif apt.may_bring(self._context, "python"):
             holder = system

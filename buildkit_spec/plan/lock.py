@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from buildkit_spec.errors import GraphError
+from buildkit_spec.spec.logins import with_written_logins
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,6 +35,7 @@ class LockedPackage:
         is_wheel: Whether it is installed as it is; others are built first.
         path: Local directory or file it comes from, in the build; else empty.
         is_editable: Whether it is used where it stands.
+        url: Where its file is, when it is from an index that installing does not ask; else empty.
     """
 
     name: str
@@ -43,15 +46,21 @@ class LockedPackage:
     is_wheel: bool = True
     path: str = ""
     is_editable: bool = False
+    url: str = ""
 
     @property
     def requirement(self) -> str:
         """The line of a requirements file that installs it, and nothing else."""
         if self.is_editable:
             return f"-e {self.path}"
-        source = f"file://{self.path}" if self.path else self.source
+        source = f"file://{self.path}" if self.path else self.source or self.url
         pinned = f"{self.name} @ {source}" if source else f"{self.name}=={self.version}"
         return " ".join([pinned, *(f"--hash={one}" for one in self.hashes)])
+
+    @property
+    def is_commit(self) -> bool:
+        """Whether it is the commit of a repository, which is verified by its name."""
+        return "+" in self.source.partition("://")[0]
 
     @property
     def title(self) -> str:
@@ -66,14 +75,21 @@ class Lock:
     Attributes:
         packages: By name.
         text: The ``pylock.toml``.
+        indexes: URL of the index, without a login, of the packages that are not from one that all
+            packages are looked up in.
     """
 
     packages: tuple[LockedPackage, ...] = ()
     text: str = ""
+    indexes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_lock(
-    answer: bytes, *, directory: str = "", hashes: Mapping[str, frozenset[str]] | None = None
+    answer: bytes,
+    *,
+    directory: str = "",
+    hashes: Mapping[str, frozenset[str]] | None = None,
+    logins: Mapping[str, str] = MappingProxyType({}),
 ) -> Lock | None:
     """Read what the resolver left.
 
@@ -82,6 +98,8 @@ def read_lock(
         directory: Where the lock stood in the build; local paths in it start from there.
         hashes: The hashes that the user's own lock allows, by package; they are put in place of
             the resolver's, so that they are verified.
+        logins: What stands before a host in the user's own URLs; see `written_logins`. The lock
+            says nothing of them.
 
     Returns:
         The lock; None when packages must be built to know more.
@@ -95,17 +113,24 @@ def read_lock(
             return None
         text = document["lock"]
         sizes = document["sizes"]
+        indexes = dict(document.get("indexes", {}))
         found = [
-            _package(entry, sizes, directory) for entry in tomllib.loads(text).get("packages", ())
+            _with_logins(_package(entry, sizes, directory, indexes), logins)
+            for entry in tomllib.loads(text).get("packages", ())
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GraphError("the resolver left no lock that can be read") from error
     if hashes:
         found = [_with_hashes(package, hashes) for package in found]
-    return Lock(tuple(sorted(found, key=lambda package: package.name)), text)
+    return Lock(tuple(sorted(found, key=lambda package: package.name)), text, indexes)
 
 
-def _package(entry: Mapping[str, Any], sizes: Mapping[str, int], directory: str) -> LockedPackage:
+def _package(
+    entry: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    directory: str,
+    indexes: Mapping[str, str],
+) -> LockedPackage:
     name, version = entry["name"], entry.get("version", "")
     if vcs := entry.get("vcs"):
         return LockedPackage(name, version, _vcs_source(vcs), is_wheel=False)
@@ -133,9 +158,13 @@ def _package(entry: Mapping[str, Any], sizes: Mapping[str, int], directory: str)
         )
     wheels = entry.get("wheels", [])
     files = wheels or [entry["sdist"]]
-    size = _size(files, sizes)
     return LockedPackage(
-        name, version, hashes=_hashes(files), size_bytes=size, is_wheel=bool(wheels)
+        name,
+        version,
+        hashes=_hashes(files),
+        size_bytes=_size(files, sizes),
+        is_wheel=bool(wheels),
+        url=files[-1]["url"] if name in indexes else "",
     )
 
 
@@ -174,7 +203,13 @@ def _size(files: Iterable[Mapping[str, Any]], sizes: Mapping[str, int]) -> int:
 
 
 def _with_hashes(package: LockedPackage, hashes: Mapping[str, frozenset[str]]) -> LockedPackage:
-    from dataclasses import replace
-
     allowed = hashes.get(package.name)
     return replace(package, hashes=tuple(sorted(allowed))) if allowed else package
+
+
+def _with_logins(package: LockedPackage, logins: Mapping[str, str]) -> LockedPackage:
+    return replace(
+        package,
+        source=with_written_logins(package.source, logins),
+        url=with_written_logins(package.url, logins),
+    )

@@ -14,10 +14,13 @@ from typing import Any
 import tomli_w
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.plan import apt, cuda
 from buildkit_spec.plan.lock import Lock
 from buildkit_spec.spec import ImageSpec, RequirementKind, requirement_files
 from buildkit_spec.spec.identity import declared
-from buildkit_spec.spec.logins import without_logins
+from buildkit_spec.spec.local_requirements import needs_digest
+from buildkit_spec.spec.logins import without_secrets
+from buildkit_spec.spec.requirements import logical_lines
 from buildkit_spec.values import Platform
 
 if sys.version_info >= (3, 11):
@@ -31,7 +34,10 @@ _RESOLVED_FROM = (
     "conda_channels",
     "conda_packages",
     "cuda",
+    "cuda_options",
     "cudnn",
+    "dependency_groups",
+    "extras",
     "packages",
     "pip_extra_args",
     "pip_extra_index_url",
@@ -47,8 +53,12 @@ _FILE_KEYS = ("wheels", "sdist", "archive", "vcs", "directory")
 def inputs(spec: ImageSpec) -> str:
     """Return a hash of all that the resolver's answer depends on, but for the indexes' contents."""
     said = declared(spec)
+    pythons = [name for name in said.get("apt_packages", ()) if apt.brings_python(name)]
+    projects = [one for one in spec.local_requirements() if not one.is_project]
     document = {
         "declared": {key: said[key] for key in _RESOLVED_FROM if key in said},
+        **({"apt_packages": pythons} if pythons else {}),
+        **({"projects": needs_digest(projects)} if projects else {}),
         "platforms": sorted(map(str, spec.platforms())),
         "files": [
             [file.path, hashlib.sha256(file.content).hexdigest()]
@@ -90,7 +100,9 @@ def write(spec: ImageSpec, locks: Mapping[Platform, Lock]) -> str:
         "lock-version": "1.0",
         "created-by": _TOOL,
         **({"requires-python": first["requires-python"]} if "requires-python" in first else {}),
-        "packages": _merged(documents),
+        "packages": _merged(
+            documents, {platform: lock.indexes for platform, lock in locks.items()}
+        ),
         "tool": {_TOOL: {"inputs": inputs(spec), "platforms": sorted(map(str, locks))}},
     }
     return (
@@ -99,11 +111,19 @@ def write(spec: ImageSpec, locks: Mapping[Platform, Lock]) -> str:
     )
 
 
-def problems(spec: ImageSpec) -> list[Problem]:
-    """Return why a spec that may not be resolved anew cannot be built; nothing when it can."""
-    if not (spec.packages or spec.requirements) or _is_lock_itself(spec):
+def never_locked(spec: ImageSpec) -> list[Problem]:
+    """Return what of a spec every build resolves, whatever lock there is."""
+    if not spec.conda_packages:
         return []
-    field = "packages" if spec.packages else "requirements"
+    what = "have no lock: every build resolves them"
+    return [Problem("conda_packages", what, "build without --locked")]
+
+
+def problems(spec: ImageSpec) -> list[Problem]:
+    """Return why a spec's Python packages must be resolved anew; nothing when they need not be."""
+    if not cuda.wants_python(spec) or _is_lock_itself(spec):
+        return []
+    field = next((one for one in ("packages", "requirements") if getattr(spec, one)), "cuda")
     text, path = spec.lock_text(), spec.origin.lock
     command = "buildkit-spec lock, with the spec's file"
     if path is None:
@@ -116,15 +136,30 @@ def problems(spec: ImageSpec) -> list[Problem]:
 
 
 def _is_lock_itself(spec: ImageSpec) -> bool:
-    if spec.packages or not spec.requirements:
+    if spec.packages or not spec.requirements or cuda.requirements(spec):
         return False
     locks = {RequirementKind.UV_LOCK, RequirementKind.POETRY_LOCK, RequirementKind.PYLOCK}
     if RequirementKind.of(spec.requirements) in locks:
         return True
-    return all(b"--hash" in file.content for file in requirement_files(spec))
+    if RequirementKind.of(spec.requirements) is not RequirementKind.TEXT:
+        return False
+    return all(
+        _is_pinned(line)
+        for file in requirement_files(spec)
+        for _, line in logical_lines(file.content.decode(errors="replace"))
+    )
 
 
-def _merged(documents: Mapping[Platform, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _is_pinned(line: str) -> bool:
+    """Whether a line of a requirements file leaves nothing to resolve."""
+    if line.startswith("-"):
+        return not line.startswith(("-e", "--editable"))
+    return "--hash" in line and ("==" in line or "@" in line)
+
+
+def _merged(
+    documents: Mapping[Platform, Mapping[str, Any]], indexes: Mapping[Platform, Mapping[str, str]]
+) -> list[dict[str, Any]]:
     """Return the packages of all platforms; one that is not the same on all of them is marked."""
     entries: dict[tuple[str, str], dict[Platform, Mapping[str, Any]]] = {}
     for platform, document in documents.items():
@@ -134,8 +169,11 @@ def _merged(documents: Mapping[Platform, Mapping[str, Any]]) -> list[dict[str, A
     merged = []
     for key in sorted(entries):
         found = entries[key]
-        first = next(iter(found.values()))
-        one = {name: value for name, value in first.items() if name != "marker"}
+        one: dict[str, Any] = {}
+        for platform, entry in found.items():
+            own = {"index": indexes[platform][key[0]]} if key[0] in indexes[platform] else {}
+            one = {**entry, **own, **one}
+        one.pop("marker", None)
         if wheels := _wheels(list(found.values())):
             one["wheels"] = wheels
         if len(found) < len(documents):
@@ -156,7 +194,7 @@ def _bare(value: Any) -> Any:
         return {key: _bare(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_bare(one) for one in value]
-    return without_logins(value) if isinstance(value, str) and "://" in value else value
+    return without_secrets(value) if isinstance(value, str) and "://" in value else value
 
 
 def _wheels(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

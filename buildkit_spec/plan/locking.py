@@ -11,6 +11,7 @@ from buildkit_spec.plan import inside, uv
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.steps import Context, run
 from buildkit_spec.spec import RequirementFile
+from buildkit_spec.spec.logins import with_written_logins
 
 FILES_DIR = f"{RUN_DIR}/requirements"
 GIVEN_DIR = f"{FILES_DIR}/given"
@@ -25,6 +26,23 @@ _SIZES = f"{uv.CACHE_DIR}/buildkit-spec-sizes.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Located:
+    """A package of a lock that says which index it is from.
+
+    Attributes:
+        name: Normalized.
+        line: Its pinned version and marker, as a line of a requirements file.
+        index: URL of the index.
+        hashes: Those that are allowed.
+    """
+
+    name: str
+    line: str
+    index: str
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a spec wants of Python, before it is resolved.
 
@@ -36,6 +54,9 @@ class Wanted:
         mounts: What the lines refer to by path.
         arguments: Further arguments of the resolver.
         preferences: Versions that are taken where they fit, by package.
+        located: What is looked up in the index that a lock says it is from.
+        logins: Variables that stand for logins in what the user wrote; see `written_logins`.
+        has_indexes: Whether packages may come from indexes that installing does not ask.
     """
 
     packages: tuple[str, ...] = ()
@@ -45,6 +66,9 @@ class Wanted:
     mounts: tuple[llb.Mount, ...] = ()
     arguments: tuple[str, ...] = ()
     preferences: Mapping[str, str] = field(default_factory=dict)
+    located: tuple[Located, ...] = ()
+    logins: Mapping[str, str] = field(default_factory=dict)
+    has_indexes: bool = False
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -72,6 +96,16 @@ def resolve(context: Context, state: llb.State, wanted: Wanted, *, may_build: bo
     command += [f"{GIVEN_DIR}/{root}" for root in wanted.roots]
     order = {
         "command": command,
+        "has_indexes": wanted.has_indexes,
+        "located": [
+            {
+                "name": one.name,
+                "line": one.line,
+                "index": with_written_logins(one.index, wanted.logins),
+                "hashes": list(one.hashes),
+            }
+            for one in wanted.located
+        ],
         "may_build": may_build,
         "output": f"{_ANSWER_DIR}{ANSWER_PATH}",
         # What fits of what is installed is kept, as pip keeps it.

@@ -22,6 +22,8 @@ from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec
 from buildkit_spec.values import Platform, Reference
 
+_BASE_REMEDY = "build it from a file of its own, with a lock, and name its image in base_image"
+
 
 class ForEach(Protocol):
     """Calls a function with every platform, one after the other or at once."""
@@ -66,14 +68,27 @@ def make_plan(
     return Plan(tuple(for_each(make, platforms)), settings.epoch_s)
 
 
-def refuse_unlocked(spec: ImageSpec) -> None:
+def refuse_unlocked(spec: ImageSpec, *, has_bases: bool = False) -> None:
     """Refuse a spec that may not be resolved anew, and has no lock that fits.
+
+    Args:
+        spec: The spec; what it is built on counts too.
+        has_bases: Whether base specs with a registry are built by themselves: they are not asked.
 
     Raises:
         SpecValidationError: It is one.
     """
-    if spec.origin.is_locked:
-        refuse(lock_file.problems(spec))
+    if not spec.origin.is_locked:
+        return
+    problems = [*lock_file.problems(spec), *lock_file.never_locked(spec)]
+    field, base = "base_image", spec.base_image
+    while isinstance(base, ImageSpec) and not (has_bases and base.registry):
+        problems += [
+            replace(one, field=f"{field}.{one.field}", remedy=_BASE_REMEDY)
+            for one in (*lock_file.problems(base), *lock_file.never_locked(base))
+        ]
+        field, base = f"{field}.base_image", base.base_image
+    refuse(problems)
 
 
 def _plan_platform(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from buildkit_spec import llb
 from buildkit_spec.plan import files
@@ -12,7 +13,7 @@ from buildkit_spec.plan.lock import LockedPackage
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind
-from buildkit_spec.spec.local_requirements import LocalRequirement, parse_local
+from buildkit_spec.spec.local_requirements import LocalRequirement, parse_local, source_places
 
 _DIR = f"{RUN_DIR}/projects"
 _HOME = "/root"
@@ -111,8 +112,10 @@ def rewritten(
 
 
 def _rewritten(file: RequirementFile, places: Sequence[Place]) -> RequirementFile:
-    if file.origin is None or RequirementKind.of(file.path) is not RequirementKind.TEXT:
+    if file.origin is None:
         return file
+    if RequirementKind.of(file.path) is not RequirementKind.TEXT:
+        return source_places(file, lambda path: _place_of(path, places).path)
     text = file.content.decode(errors="surrogateescape")
     made = []
     for line in text.splitlines():
@@ -120,6 +123,10 @@ def _rewritten(file: RequirementFile, places: Sequence[Place]) -> RequirementFil
         made.append(line if local is None else local.line(_path_of(local, places)))
     content = "\n".join([*made, ""]).encode(errors="surrogateescape")
     return replace(file, content=content) if made != text.splitlines() else file
+
+
+def _place_of(path: Path, places: Sequence[Place]) -> Place:
+    return next(place for place in places if place.requirement.path == path)
 
 
 def _path_of(local: LocalRequirement, places: Sequence[Place]) -> str:

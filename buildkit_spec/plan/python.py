@@ -54,6 +54,8 @@ def install(
         "compiled": _COMPILED,
         # Of a wheel, what is compiled depends on its contents alone.
         "packages": {one.name: " ".join(one.hashes) if one.is_wheel else "" for one in packages},
+        # Nobody asked for these by the URL that they are fetched from.
+        "of_index": [one.name for one in packages if one.url],
     }
     files = llb.scratch().file(
         *inside.program_files(_PROGRAM, order),

@@ -37,12 +37,23 @@ def resolve(
     for root, may_build in attempts:
         answer = locking.resolve(context, root, wanted, may_build=may_build)
         document = questions.read_file(answer, locking.ANSWER_PATH, context.platform)
-        lock = read_lock(document, directory=locking.SCRATCH_DIR, hashes=wanted.hashes)
+        lock = read_lock(
+            document,
+            directory=locking.SCRATCH_DIR,
+            hashes=wanted.hashes,
+            logins=wanted.logins,
+        )
         if lock is not None:
             break
     assert lock is not None
-    refuse(hash_problems([one.name for one in lock.packages if not one.path], wanted))
+    refuse(hash_problems([one.name for one in lock.packages if _has_file(one, wanted)], wanted))
     return lock
+
+
+def _has_file(package: LockedPackage, wanted: Wanted) -> bool:
+    """Whether a package is a file that can be verified: a lock names the commit of a repository."""
+    is_commit = wanted.is_complete and package.is_commit
+    return not (package.path or is_commit)
 
 
 def groups_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildkit_spec.errors import SpecError
-from buildkit_spec.plan import files, uv
+from buildkit_spec.plan import cuda, files, uv
 from buildkit_spec.plan.projects import places_of
 from buildkit_spec.plan.settings import (
     CA_PATH,
@@ -16,7 +16,6 @@ from buildkit_spec.plan.settings import (
     UV_CONFIG_SECRET,
     Settings,
 )
-from buildkit_spec.plan.wanted import wants_python
 from buildkit_spec.spec import FileSelection, ImageSpec
 from buildkit_spec.values import Reference
 from buildkit_spec.values.secret import BytesSecret, FileSecret, SecretSource
@@ -79,7 +78,7 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
             directories[f"{prefix}{place.local_name}"] = place.requirement.selection()
         for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
-        if wants_python(member):
+        if cuda.wants_python(member):
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
             secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from buildkit_spec import llb
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import Problem
 from buildkit_spec.plan import cuda, lock_file, projects
 from buildkit_spec.plan.exported import export
 from buildkit_spec.plan.locking import GIVEN_DIR, Wanted
+from buildkit_spec.plan.pinned import Pinned, from_pylock, normalized
 from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.steps import Context
 from buildkit_spec.spec import ImageSpec, RequirementFile, RequirementKind, requirement_files
 from buildkit_spec.spec.installer_args import divide
-from buildkit_spec.spec.local_requirements import parse_local
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from buildkit_spec.spec.logins import written_logins
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 _HASH = re.compile(r"--hash[=\s]\s*([a-z0-9]+:[0-9a-f]+)")
-_SEPARATORS = re.compile(r"[-_.]+")
-
-
-def normalized(name: str) -> str:
-    """Return the one spelling of a package's name. Source: PEP 503, *Normalized Names*."""
-    return _SEPARATORS.sub("-", name).lower()
-
-
-def wants_python(spec: ImageSpec) -> bool:
-    """Whether the spec wants any Python package."""
-    return bool(spec.packages or spec.requirements or cuda.requirements(spec))
+_INDEX_OPTION = re.compile(
+    rb"^\s*(?:-i|-f|--index-url|--extra-index-url|--find-links|--index|--default-index)\b",
+    re.MULTILINE,
+)
+_INDEX_TABLES = re.compile(rb"^\s*\[+tool\.uv\b", re.MULTILINE)
 
 
 def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wanted:
@@ -55,37 +43,45 @@ def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wante
     files = requirement_files(spec)
     places = projects.places_of(spec)
     named = sorted({*(spec.packages or ()), *cuda.requirements(spec)})
-    packages = projects.lines(spec, named, places)
     mounts = projects.mounts(context, places, has_editable=True)
     arguments = divide(spec.pip_extra_args or "").resolve
+    wanted = Wanted(
+        arguments=arguments,
+        logins=written_logins([*named, *(file.content.decode(errors="replace") for file in files)]),
+        has_indexes=any(word.startswith("--torch-backend") for word in arguments),
+    )
     lock = spec.lock_text()
     if lock is not None and lock_file.is_current(lock, spec):
         name = spec.origin.lock.name if spec.origin.lock else "pylock.toml"
-        pinned = from_pylock(RequirementFile(name, lock, is_root=True))
-        local = projects.lines(spec, [one for one in named if is_local(one, spec)], places)
-        return Wanted(local, (pinned,), is_complete=True, arguments=arguments, mounts=mounts)
+        pinned = from_pylock(RequirementFile(name, lock, is_root=True), wanted.logins)
+        local = [one.requirement.line(one.path) for one in places if not one.requirement.is_project]
+        return _complete(replace(wanted, packages=tuple(local), mounts=mounts), pinned)
     kind = RequirementKind.of(files[0].path) if files else RequirementKind.TEXT
     if kind is RequirementKind.PYLOCK:
-        pinned = from_pylock(files[0])
-        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+        return _complete(wanted, from_pylock(files[0], wanted.logins))
     if kind.has_project:
-        pinned = export(context, questions, state, files)
-        return Wanted(files=(pinned,), is_complete=True, arguments=arguments)
+        return _complete(wanted, export(context, questions, state, files))
     if kind is RequirementKind.PYPROJECT:
         arguments += _project_arguments(spec, files[0])
-    preferences = lock_file.versions(lock) if lock else {}
-    return Wanted(
-        packages,
-        projects.rewritten(files, places),
+    return replace(
+        wanted,
+        packages=projects.lines(spec, named, places),
+        files=projects.rewritten(files, places),
         arguments=arguments,
-        preferences=preferences,
+        preferences=lock_file.versions(lock) if lock else {},
         mounts=mounts,
+        has_indexes=wanted.has_indexes or any(map(_names_index, files)),
     )
 
 
-def is_local(package: str, spec: ImageSpec) -> bool:
-    """Whether a package is a folder or a file of this machine."""
-    return parse_local(package, spec.root) is not None
+def _complete(wanted: Wanted, pinned: Pinned) -> Wanted:
+    return replace(wanted, files=(pinned.file,), located=pinned.located, is_complete=True)
+
+
+def _names_index(file: RequirementFile) -> bool:
+    """Whether a file says where packages come from."""
+    is_text = RequirementKind.of(file.path) is RequirementKind.TEXT
+    return bool((_INDEX_OPTION if is_text else _INDEX_TABLES).search(file.content))
 
 
 def _project_arguments(spec: ImageSpec, file: RequirementFile) -> tuple[str, ...]:
@@ -107,62 +103,16 @@ def with_hashes(wanted: Wanted) -> Wanted:
                 name, found = _NAME.match(line), _HASH.findall(line)
                 if name and found:
                     hashes.setdefault(normalized(name[1]), set()).update(found)
+    for one in wanted.located:
+        if not one.hashes:
+            continue
+        hashes.setdefault(one.name, set()).update(one.hashes)
     return replace(wanted, hashes={name: frozenset(found) for name, found in hashes.items()})
 
 
 def _logical_lines(text: str) -> list[str]:
     lines = re.sub(r"\\\r?\n", " ", text).splitlines()
     return [re.sub(r"(^|\s)#.*", "", line) for line in lines]
-
-
-def from_pylock(file: RequirementFile) -> RequirementFile:
-    """Return a ``pylock.toml`` as a requirements file with pinned versions, markers and hashes.
-
-    Raises:
-        SpecValidationError: It is no lock of the version known here.
-
-    Source: PEP 751.
-    """
-    try:
-        document = tomllib.loads(file.content.decode())
-        is_known = document["lock-version"].startswith("1.")
-        lines = [_line(entry) for entry in document.get("packages", ())] if is_known else []
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SpecValidationError([_no_pylock(file)]) from error
-    if not is_known:
-        raise SpecValidationError([_no_pylock(file)])
-    path = re.sub(r"\.toml$", ".txt", file.path)
-    return RequirementFile(path, "".join(lines).encode(), file.is_root)
-
-
-def _no_pylock(file: RequirementFile) -> Problem:
-    what = f"{file.path} is no pylock.toml of version 1"
-    return Problem("requirements", what, "uv export --format pylock.toml")
-
-
-def _line(entry: Mapping[str, Any]) -> str:
-    name = entry["name"]
-    if vcs := entry.get("vcs"):
-        source = f"{vcs['type']}+{vcs['url']}@{vcs['commit-id']}"
-        what, files = f"{name} @ {source}{_part(vcs)}", []
-    elif archive := entry.get("archive"):
-        what, files = f"{name} @ {archive['url']}{_part(archive)}", [archive]
-    elif "directory" in entry:
-        return ""  # the project the lock is of
-    else:
-        files = [*entry.get("wheels", ()), *([entry["sdist"]] if "sdist" in entry else [])]
-        what = f"{name}=={entry['version']}"
-    marker = f" ; {entry['marker']}" if entry.get("marker") else ""
-    return f"{what}{marker}{_hash_options(files)}\n"
-
-
-def _part(source: Mapping[str, Any]) -> str:
-    return f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
-
-
-def _hash_options(files: Iterable[Mapping[str, Any]]) -> str:
-    found = {f"{kind}:{value}" for file in files for kind, value in file.get("hashes", {}).items()}
-    return "".join(f" --hash={one}" for one in sorted(found))
 
 
 def hash_problems(names: Sequence[str], wanted: Wanted) -> list[Problem]:

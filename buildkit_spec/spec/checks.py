@@ -239,17 +239,25 @@ def shell_words(value: object) -> str:
     """
     written = line(value)
     try:
-        unknown = divide(written).unknown
+        arguments = divide(written)
     except ValueError as error:
         raise Refusal(f"cannot be split into words: {str(error).lower()}", "close it") from error
-    if unknown:
+    if arguments.unknown:
         raise Refusal(
-            f"{unknown[0]} is no option that resolves or installs packages",
+            f"{arguments.unknown[0]} is no option that resolves or installs packages",
             "uv pip install --help tells the options there are",
         )
     if has_login(written):
         raise Refusal(
             "holds a login, which would stay in the build's history",
             "write the URL into pip_index or pip_extra_index_url",
+        )
+    for flag, place in arguments.files:
+        is_list = flag in {"-c", "--constraint", "--constraints"}
+        raise Refusal(
+            f"{flag} {place} is not sent to the build",
+            f"write -c {place} into a requirements file"
+            if is_list
+            else "name a URL or a path in the base image; wheels go into packages: [./a.whl]",
         )
     return written

@@ -26,6 +26,7 @@ from buildkit_spec.spec.local_requirements import digest as local_digest
 from buildkit_spec.spec.logins import without_logins
 from buildkit_spec.spec.materials import local_requirements, material_problems, requirement_files
 from buildkit_spec.spec.packages import canonical_python_package
+from buildkit_spec.spec.requirements import RequirementFile, RequirementKind
 
 if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
@@ -111,20 +112,30 @@ def contents(spec: ImageSpec) -> dict[str, Any]:
     copied, source = spec.copy_selection(), spec.source_selection()
     lock = spec.lock_text()
     projects = local_digest(local_requirements(spec))
+    files = requirement_files(spec)
     return {
         "epoch": BUILDER_EPOCH,
         "id": spec.id,
         "base": base,
         "platform": sorted(spec.platform.split(",")) if spec.platform else None,
-        "requirements": [
-            [file.path, hashlib.sha256(file.content).hexdigest()]
-            for file in requirement_files(spec)
-        ],
+        "requirements": [[file.path, hashlib.sha256(file.content).hexdigest()] for file in files],
         "lock": None if lock is None else hashlib.sha256(lock).hexdigest(),
         "copy": copied.digest() if copied else None,
         "source": source.digest() if source else None,
         **({"projects": projects} if projects else {}),
+        **({"groups": "as asked for"} if _had_other_groups(spec, files) else {}),
     }
+
+
+def _had_other_groups(spec: ImageSpec, files: Sequence[RequirementFile]) -> bool:
+    """Whether images of an earlier release have other groups than the spec asks for.
+
+    They went without the group ``dev`` of a ``uv.lock``, and had the project's default ones.
+    """
+    if RequirementKind.of(spec.requirements or "") is not RequirementKind.UV_LOCK:
+        return False
+    has_defaults = any(b"default-groups" in file.content for file in files)
+    return has_defaults or "dev" in spec.builder_options.dependency_groups
 
 
 def _given(options: BuilderOptions, *names: str) -> Any:

@@ -55,6 +55,15 @@ _INSTALL = {
     "--quiet": 0,
     "-q": 0,
 }
+_OF_FILES = {
+    "--constraint",
+    "--constraints",
+    "-c",
+    "--find-links",
+    "-f",
+    "--override",
+    "--overrides",
+}
 _SAID_ALREADY = {"--break-system-packages", "--quiet", "-q", "--system", "--no-cache-dir"}
 """What every step does in any case, or what would undo the cache."""
 
@@ -67,11 +76,13 @@ class InstallerArgs:
         resolve: For ``uv pip compile``.
         install: For ``uv pip install`` of what was found.
         unknown: Options that are neither.
+        files: Options that name a file or a folder of this machine, with it.
     """
 
     resolve: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def divide(text: str) -> InstallerArgs:
@@ -83,19 +94,28 @@ def divide(text: str) -> InstallerArgs:
     resolve: list[str] = []
     install: list[str] = []
     unknown: list[str] = []
+    files: list[tuple[str, str]] = []
     words = shlex.split(text)
     while words:
         word = words.pop(0)
-        flag, equals, _ = word.partition("=")
+        flag, equals, value = word.partition("=")
         values = next((kind[flag] for kind in (_BOTH, _RESOLVE, _INSTALL) if flag in kind), None)
         if values is None:
             unknown.append(flag)
             continue
         taken = [word, *([words.pop(0)] if values and not equals and words else [])]
+        value = value or taken[-1]
+        if flag in _OF_FILES and not is_in_the_build(value):
+            files.append((flag, value))
         if flag in _SAID_ALREADY:
             continue
         if flag not in _INSTALL:
             resolve += taken
         if flag not in _RESOLVE:
             install += taken
-    return InstallerArgs(tuple(resolve), tuple(install), tuple(unknown))
+    return InstallerArgs(tuple(resolve), tuple(install), tuple(unknown), tuple(files))
+
+
+def is_in_the_build(place: str) -> bool:
+    """Whether a build step can find a place: a URL, or a path that the base image may have."""
+    return place.startswith("/") or "://" in place

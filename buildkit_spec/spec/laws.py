@@ -39,6 +39,26 @@ def _lock_is_complete(spec: ImageSpec) -> Iterator[Problem]:
         )
 
 
+def _project_is_there(spec: ImageSpec) -> Iterator[Problem]:
+    options = spec.builder_options
+    kind = RequirementKind.of(spec.requirements or "")
+    has_project = kind.has_project or kind is RequirementKind.PYPROJECT
+    for name in ("dependency_groups", "extras"):
+        if getattr(options, name) and not has_project:
+            yield Problem(
+                f"builder_options.{name}",
+                "are a project's, and requirements names none"
+                + (f": {spec.requirements}" if spec.requirements else ""),
+                "requirements: pyproject.toml, or its uv.lock or poetry.lock",
+            )
+    if options.install_project != "none" and spec.requirements is None:
+        yield Problem(
+            "builder_options.install_project",
+            "is the project that requirements is of, which is missing",
+            "requirements: pyproject.toml, or packages: [.]",
+        )
+
+
 def _conda_brings_python(spec: ImageSpec) -> Iterator[Problem]:
     if spec.conda_packages and spec.python_exec:
         yield Problem(
@@ -101,6 +121,7 @@ def _uv_image_is_named(spec: ImageSpec) -> Iterator[Problem]:
 
 _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], ...] = (
     (("packages", "requirements"), _lock_is_complete),
+    (("requirements", "builder_options"), _project_is_there),
     (("conda_packages", "python_exec"), _conda_brings_python),
     (("cuda", "cudnn", "requirements", "builder_options"), _cuda_is_found),
     (("platform", "builder_options"), _index_is_made),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.spec import project_members
 from buildkit_spec.spec.places import is_directory, is_file
 from buildkit_spec.spec.requirements import RequirementFile, RequirementKind, logical_lines
 from buildkit_spec.spec.rules import NamedPaths, NotIgnored
@@ -131,8 +133,44 @@ def local_requirements(
         if RequirementKind.of(path) is RequirementKind.TEXT:
             for _, line in logical_lines(file.content.decode(errors="replace")):
                 add(parse_local(line, Path(path).parent))
+        for member in project_members.sources(file).values():
+            add(_member(member, Path(path), spec, is_project=False))
     add(_own_project(spec))
+    for path, file in files.items():
+        for member in project_members.members(file, spec.builder_options):
+            add(_member(member, Path(path), spec, is_project=True))
     return tuple(found.values())
+
+
+def _member(
+    member: project_members.Member, file: Path, spec: ImageSpec, *, is_project: bool
+) -> LocalRequirement:
+    """Return what a project's file names; it is editable where the project itself is to be."""
+    name, path, may_be_editable = member
+    return LocalRequirement(
+        f"{name} of {file.name}",
+        Path(os.path.normpath(file.parent / path)),
+        name,
+        is_editable=may_be_editable and spec.builder_options.install_project == "editable",
+        is_project=is_project,
+    )
+
+
+def source_places(file: RequirementFile, place_of: Callable[[Path], str]) -> RequirementFile:
+    """Return a ``pyproject.toml`` with the paths that its packages have in the build.
+
+    Args:
+        file: Any requirements file; others are returned as they are.
+        place_of: Says where the package with an absolute path is.
+    """
+    found = project_members.sources(file)
+    if not found or file.origin is None:
+        return file
+    folder = file.origin.parent
+    places = {
+        key: place_of(Path(os.path.normpath(folder / path))) for key, (_, path, _) in found.items()
+    }
+    return replace(file, content=project_members.with_sources(file, places))
 
 
 def _own_project(spec: ImageSpec) -> LocalRequirement | None:
@@ -172,9 +210,39 @@ def local_problems(one: LocalRequirement) -> list[Problem]:
         what = f"{one.written!r}: {one.path} is no Python project"
         remedy = "it needs a pyproject.toml or a setup.py; use copy for a plain folder"
         return [Problem("", what, remedy)]
+    file = one.path / "pyproject.toml"
+    if not one.is_project and is_file(file):
+        written = RequirementFile(file.name, file.read_bytes(), is_root=True, origin=file)
+        if names := project_members.unsent(written):
+            taken = ", ".join(names)
+            what = f"{one.written!r}: {file} takes {taken} from a path, which is not sent"
+            return [Problem("", what, "lock it, and write requirements: uv.lock")]
     if one.is_project and not one.name:
         return [Problem("", f"{one.path / 'pyproject.toml'} does not name its project")]
     return []
+
+
+def needs_digest(requirements: Iterable[LocalRequirement]) -> list[list[str]]:
+    """Return what stands for all that these packages say of what they need.
+
+    Of a project that says it in its ``pyproject.toml`` that file is enough; the code of others
+    may say it too.
+    """
+    return sorted([one.path.name, one.extras, _needs_digest(one)] for one in requirements)
+
+
+def _needs_digest(one: LocalRequirement) -> str:
+    file = one.path / "pyproject.toml"
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        is_dynamic = bool(
+            {"dependencies", "optional-dependencies"} & {*document.get("dynamic", ())}
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        is_dynamic = True
+    if one.is_archive or is_dynamic:
+        return one.selection().digest()
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def digest(requirements: tuple[LocalRequirement, ...]) -> list[list[str]] | None:

@@ -15,7 +15,8 @@ from buildkit_spec.spec.modules import loaded_files
 from buildkit_spec.spec.origin import current_directory
 from buildkit_spec.spec.places import is_directory, is_file, is_link, is_there
 from buildkit_spec.spec.problems import moved
-from buildkit_spec.spec.requirements import RequirementFile, read_closure
+from buildkit_spec.spec.project_members import poetry_paths
+from buildkit_spec.spec.requirements import RequirementFile, RequirementKind, read_closure
 from buildkit_spec.spec.rules import ExactFiles, NamedPaths, NotIgnored
 from buildkit_spec.spec.selection import FileSelection, Rule
 from buildkit_spec.values.secret import FileSecret, SecretSource
@@ -199,7 +200,12 @@ def _copy_problems(spec: ImageSpec, path: str) -> list[Problem]:
 def _requirement_problems(spec: ImageSpec, path: str) -> list[Problem]:
     if not is_file(spec.resolve(path)):
         return [_missing(spec, "", path)]
-    return read_closure(spec.resolve(path))[1]
+    files, problems = read_closure(spec.resolve(path))
+    is_project = RequirementKind.of(path) is RequirementKind.PYPROJECT and bool(files)
+    if is_project and (names := poetry_paths(files[0])):
+        what = f"takes {', '.join(names)} from a path of poetry's, which is not sent"
+        problems.append(Problem("", what, "lock it, and write requirements: poetry.lock"))
+    return problems
 
 
 def _registry_problems(spec: ImageSpec, path: str) -> list[Problem]:

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from buildkit_spec.errors import Problem
+from buildkit_spec.spec.installer_args import is_in_the_build
 from buildkit_spec.spec.logins import has_login
 from buildkit_spec.spec.packages import refuse_option
 from buildkit_spec.spec.problems import Refusal
@@ -18,7 +19,8 @@ _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"^(?:-r|-c|--requirements?|--constraints?)(?:\s*=\s*|\s*)(?P<target>.+)$")
 _EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s*)(?P<target>.+)$")
 _OPTION = re.compile(r"^-")
-_MEMBER = re.compile(rb'source = \{ (?:editable|virtual|directory) = "([^"]+)" \}')
+_LINKS = re.compile(r"^(?:-f|--find-links)(?:\s*=\s*|\s*)(?P<target>.+)$")
+_MEMBER = re.compile(r'source = \{ (?:editable|virtual|directory) = "([^"]+)" \}')
 
 
 class RequirementKind(Enum):
@@ -96,17 +98,11 @@ def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]
         except OSError as error:
             problems.append(_unreadable(path, why, error))
             continue
-        if kind is RequirementKind.UV_LOCK and path == file:
-            for member in _MEMBER.findall(contents[path]):
-                project = Path(os.path.normpath(path.parent / member.decode() / "pyproject.toml"))
-                pending.append((project, f"a member of {file.name}"))
+        text = contents[path].decode(errors="replace")
         if kind is RequirementKind.TEXT:
-            text = contents[path].decode(errors="replace")
-            for number, line in logical_lines(text):
-                include = _checked(line, f"{path.name}:{number}", problems)
-                if include:
-                    included = Path(os.path.normpath(path.parent / include))
-                    pending.append((included, f"{path.name}:{number} includes it"))
+            pending += _included(path, text, problems)
+        elif kind is not RequirementKind.PYLOCK:
+            pending += _members(path, text, problems)
     top = os.path.commonpath([path.parent for path in contents] or [file.parent])
     files = sorted(
         (
@@ -116,6 +112,23 @@ def read_closure(file: Path) -> tuple[tuple[RequirementFile, ...], list[Problem]
         key=lambda one: (not one.is_root, one.path),
     )
     return tuple(files), problems
+
+
+def _included(path: Path, text: str, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    for number, line in logical_lines(text):
+        if include := _checked(line, f"{path.name}:{number}", problems):
+            included = Path(os.path.normpath(path.parent / include))
+            yield included, f"{path.name}:{number} includes it"
+
+
+def _members(path: Path, text: str, problems: list[Problem]) -> Iterator[tuple[Path, str]]:
+    if has_login(text):
+        for number, line in enumerate(text.splitlines(), start=1):
+            _check_login(line, f"{path.name}:{number}", problems)
+    if RequirementKind.of(path.name) is RequirementKind.UV_LOCK:
+        for member in _MEMBER.findall(text):
+            project = Path(os.path.normpath(path.parent / member / "pyproject.toml"))
+            yield project, f"a member of {path.name}"
 
 
 def _unreadable(path: Path, why: str, error: OSError) -> Problem:
@@ -140,8 +153,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
         joined, first = "", 0
 
 
-def _checked(line: str, place: str, problems: list[Problem]) -> str:
-    """Note what is wrong with one line; return the local file it includes, or nothing."""
+def _check_login(line: str, place: str, problems: list[Problem]) -> None:
     if has_login(line):
         problems.append(
             Problem(
@@ -150,10 +162,20 @@ def _checked(line: str, place: str, problems: list[Problem]) -> str:
                 "write the URL without it, and mount a .netrc with pip_secret_mounts",
             )
         )
+
+
+def _checked(line: str, place: str, problems: list[Problem]) -> str:
+    """Note what is wrong with one line; return the local file it includes, or nothing."""
+    _check_login(line, place, problems)
     include = _INCLUDE.match(line)
     if include:
         target = include["target"].strip().strip("\"'")
         return "" if re.match(r"^https?://", target) else target
+    links = _LINKS.match(line)
+    if links and not is_in_the_build(links["target"].strip("\"'")):
+        what = f"{place} names a folder, which is not sent to the build"
+        remedy = "name its wheels one by one, or a URL, or a path in the base image"
+        problems.append(Problem("", what, remedy))
     editable = _EDITABLE.match(line)
     if editable is None and _OPTION.match(line):
         return ""

@@ -188,6 +188,24 @@ def test_platforms_are_locked_together(builder: BuildkitBuilder, both: ImageSpec
     assert json.dumps(BOTH.split(","))[1:-1] in " ".join(text.split())
 
 
+def test_platforms_are_built_from_their_lock(
+    builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
+) -> None:
+    """Each installs its own wheel, and only one of them what only that one wants."""
+    only_arm = "tabulate==0.9.0; platform_machine == 'aarch64'"
+    path = tmp_path / "pylock.both.toml"
+    wanted = both.replace(apt_packages=None, commands=None).with_packages(only_arm).with_lock(path)
+    path.write_text(builder.lock(wanted))
+    built = builder.build(wanted.locked())
+
+    find = "import markupsafe._speedups as library; print(library.__file__)"
+    for architecture, machine in MACHINES.items():
+        image = pull(str(built.reference), tmp_path / architecture, architecture)
+        assert image.run("python3", "-c", find).stdout.endswith(f"-{machine}-linux-gnu.so\n")
+        more = "from importlib.util import find_spec as f; print(f('tabulate') is not None)"
+        assert image.run("python3", "-c", more).stdout == f"{architecture == 'arm64'}\n"
+
+
 def test_platforms_hold_for_a_base_that_is_a_spec(
     builder: BuildkitBuilder, both: ImageSpec, tmp_path: Path
 ) -> None:

@@ -13,7 +13,10 @@ from buildkit_spec.plan.settings import RUN_DIR
 COMPILE = f"-S -s -B -W ignore {RUN_DIR}/compile/bytecode.py"
 """An interpreter's arguments, before a folder: compile what is below it. Wants `compiler`."""
 
-_IMPORTED = {"lock.py": ("uv_indexes.py",), "install.py": ("bytecode.py", "uv_indexes.py")}
+_IMPORTED = {
+    "lock.py": ("indexes.py", "uv_indexes.py"),
+    "install.py": ("bytecode.py", "uv_indexes.py"),
+}
 
 ORDER = "order.json"
 """What a program is to do: its one argument."""

@@ -40,8 +40,9 @@ def main(order: dict[str, Any]) -> int:
     sources: dict[str, list[str]] = {}
     for name, key in names.items():
         own = files_of(name)
-        for path in filter(is_note, own):
-            forget(path)
+        for path in own:
+            if is_note(path) or (name in order["of_index"] and is_note_of_url(path)):
+                forget(path)
         own = [path for path in own if os.path.lexists(path)]
         files += own
         sources.setdefault(key, []).extend(path for path in own if path.endswith(".py"))
@@ -67,6 +68,12 @@ def is_note(path: str) -> bool:
     """Whether a file tells of this build alone."""
     folder, name = os.path.split(path)
     return name in _NOTES and folder.endswith(".dist-info")
+
+
+def is_note_of_url(path: str) -> bool:
+    """Whether a file tells that a distribution was asked for by its URL (PEP 610)."""
+    folder, name = os.path.split(path)
+    return name == "direct_url.json" and folder.endswith(".dist-info")
 
 
 def forget(path: str) -> None:

@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+import indexes
 from uv_indexes import set_indexes
 
 _WHEEL = re.compile(r'\{ url = "([^"]+)"([^}]*)hashes = \{ sha256 = "([0-9a-f]{64})" \}')
@@ -32,24 +33,33 @@ def main(order: dict[str, Any]) -> int:
         with open(lock, "w", encoding="utf-8") as file:
             file.write(as_lock(order["preferences"]))
     set_indexes(order["command"][0], order["scratch"])
-    command = [*order["command"], "--format", "pylock.toml", "--output-file", lock]
-    if order["may_build"]:
-        quiet = subprocess.run(command, capture_output=True, check=False)
-        # What it knows of the index may be minutes old: the package may have come since.
-        command.append("--refresh")
-        code = quiet.returncode and subprocess.call(command, stdout=subprocess.DEVNULL)
+    written = ["--format", "pylock.toml", "--output-file", lock]
+    # Wheels only: where that is not enough, the plan asks again with the system packages there.
+    wheels_only = [] if order["may_build"] else ["--no-build"]
+    attempts = [
+        [*order["command"], *wheels_only, *roots]
+        for roots in indexes.roots(order["located"], order["command"], order["scratch"])
+    ]
+    for command in attempts:
+        quiet = subprocess.run([*command, *written], capture_output=True, check=False)
+        if quiet.returncode == 0:
+            break
     else:
-        # Wheels only: where that is not enough, the plan asks again with the system packages there.
-        command.append("--no-build")
-        code = subprocess.run(command, capture_output=True, check=False).returncode
-        if code:
+        if not order["may_build"]:
             write(order["output"], {"needs_build": True})
             return 0
-    if code == 0:
-        with open(lock, encoding="utf-8") as file:
-            text = file.read()
-        write(order["output"], {"lock": text, "sizes": sizes(text, order["sizes"])})
-    return code
+        # What it knows of the index may be minutes old: the package may have come since.
+        command = [*attempts[0], "--refresh"]
+        code = subprocess.call([*command, *written], stdout=subprocess.DEVNULL)
+        if code:
+            return code
+    with open(lock, encoding="utf-8") as file:
+        text = indexes.without_secrets(file.read())
+    answer = {"lock": text, "sizes": sizes(text, order["sizes"])}
+    if order["has_indexes"] or len(attempts) > 1:
+        answer["indexes"] = indexes.found(command, text, order["command"], order["scratch"])
+    write(order["output"], answer)
+    return 0
 
 
 def write(path: str, answer: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -27,11 +28,18 @@ def set_indexes(uv: str, scratch: str) -> None:
             text = file.read()
     if "default = true" in text:
         return
-    usage = subprocess.run([uv, "pip", "compile", "--help"], capture_output=True, check=False)
-    public = re.search(rb"--default-index\b.*?<(https://[^\s<>]+)>", usage.stdout, re.DOTALL)
+    public = public_index(uv)
     if public:
         path = os.path.join(scratch, "uv.toml")
-        entry = f'\n[[index]]\nurl = "{public.group(1).decode()}"\ndefault = true\n{_CACHED}'
+        entry = f'\n[[index]]\nurl = "{public}"\ndefault = true\n{_CACHED}'
         with open(path, "w", encoding="utf-8") as file:
             file.write(text + entry)
         os.environ[_VARIABLE] = path
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.8 has no other
+def public_index(uv: str) -> str:
+    """Return the index that uv asks where none is configured; empty when it does not say."""
+    usage = subprocess.run([uv, "pip", "compile", "--help"], capture_output=True, check=False)
+    public = re.search(rb"--default-index\b.*?<(https://[^\s<>]+)>", usage.stdout, re.DOTALL)
+    return public.group(1).decode() if public else ""

@@ -50,6 +50,14 @@ def test_command_sees_the_variables_it_names(command: str) -> None:
     assert env_of(command, env={"MODE": "fast", "OTHER": "x"}).get("MODE") == "fast"
 
 
+def test_variable_of_any_name_is_found() -> None:
+    """Also where it is none of a shell."""
+    env = {"A[B": "1", "a.b-c": "2", "A(": "3"}
+
+    assert {"a.b-c": "2"}.items() <= env_of("run a.b-c", env=env).items()
+    assert "A[B" not in env_of("make", env=env)
+
+
 @pytest.mark.parametrize("command", ["make", "echo $MODEL", "echo $MY_MODE", "echo mode"])
 def test_command_does_not_see_what_it_does_not_name(command: str) -> None:
     """So another value runs nothing; the base image's variables are always there."""

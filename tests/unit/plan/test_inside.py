@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,7 @@ class Interpreter:
                     wheel.name.split("-")[0]: hashlib.sha256(wheel.read_bytes()).hexdigest()
                     for wheel in wheels
                 },
+                "of_index": [],
             },
         )
 
@@ -244,7 +245,11 @@ class Resolver:
         self._scratch.mkdir()
 
     def run(
-        self, *wanted: str, may_build: bool = False, preferences: Mapping[str, str] | None = None
+        self,
+        *wanted: str,
+        may_build: bool = False,
+        preferences: Mapping[str, str] | None = None,
+        located: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[int, dict[str, Any]]:
         listed = self._scratch / "packages.txt"
         listed.write_text("\n".join(wanted))
@@ -256,6 +261,8 @@ class Resolver:
             "lock.py",
             {
                 "command": command,
+                "has_indexes": False,
+                "located": list(located),
                 "may_build": may_build,
                 "output": str(answer),
                 "preferences": preferences or {},
@@ -296,3 +303,12 @@ def test_resolver_that_finds_nothing_without_building_says_so(resolver: Resolver
     assert resolver.run("demo>3") == (0, {"needs_build": True})
     code, answer = resolver.run("demo>3", may_build=True)
     assert (code != 0, answer) == (True, {})
+
+
+def test_resolver_takes_what_an_index_that_does_not_answer_had(resolver: Resolver) -> None:
+    """From where everything else is: the hashes of the lock tell whether it is the same."""
+    silent = {"name": "demo", "line": "demo==1", "index": "http://127.0.0.1:1/simple", "hashes": []}
+    code, answer = resolver.run(located=[silent])
+
+    assert (code, answer["indexes"]) == (0, {})
+    assert 'version = "1"' in answer["lock"]

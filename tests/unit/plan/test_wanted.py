@@ -11,10 +11,11 @@ from buildkit_spec import ImageSpec, llb
 from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.llb import State
 from buildkit_spec.plan import ImageConfig, Settings
-from buildkit_spec.plan.locking import Wanted
+from buildkit_spec.plan.locking import Located, Wanted
+from buildkit_spec.plan.pinned import from_pylock
 from buildkit_spec.plan.probe import Probe
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.plan.wanted import from_pylock, hash_problems, wanted_of, with_hashes
+from buildkit_spec.plan.wanted import hash_problems, wanted_of, with_hashes
 from buildkit_spec.spec import RequirementFile
 from buildkit_spec.values import Platform, Reference, ResolvedImage
 
@@ -45,7 +46,7 @@ directory = {{ path = "." }}
 
 
 def lines(text: str) -> list[str]:
-    file = from_pylock(RequirementFile("locks/pylock.toml", text.encode(), is_root=True))
+    file = from_pylock(RequirementFile("locks/pylock.toml", text.encode(), is_root=True)).file
     assert (file.path, file.is_root) == ("locks/pylock.txt", True)
     return file.content.decode().splitlines()
 
@@ -58,6 +59,34 @@ def test_pylock_becomes_pinned_lines_with_markers_and_hashes() -> None:
         f"direct @ https://f.test/d.zip#subdirectory=py --hash=sha256:{C}",
         "mine @ git+https://g.test/m@0f#subdirectory=s",
     ]
+
+
+def test_package_of_a_pylock_is_looked_up_in_its_own_index() -> None:
+    """Its line has no hashes then, as it may stand in a project."""
+    entry = PYLOCK.split("[[packages]]")[1].replace(
+        "\nversion", '\nindex = "https://i.test"\nversion'
+    )
+    pinned = from_pylock(
+        RequirementFile("pylock.toml", f'lock-version = "1.0"\n[[packages]]{entry}'.encode())
+    )
+
+    hashes = (f"sha256:{A}", f"sha256:{B}")
+    assert pinned.located == (Located("six", "six==1.17.0", "https://i.test", hashes),)
+    assert pinned.file.content == b""
+    assert with_hashes(Wanted(located=pinned.located)).hashes == {"six": {*hashes}}
+
+
+def test_pylock_says_nothing_of_logins_but_their_variables() -> None:
+    """What a lock was made with is no part of it; what the user wrote is filled in by uv."""
+    text = (
+        'lock-version = "1.0"\n[[packages]]\nname = "x"\n'
+        'vcs = { type = "git", url = "http://u:secret@g.test/x.git", commit-id = "0f" }'
+    )
+    file = RequirementFile("pylock.toml", text.encode(), is_root=True)
+
+    assert from_pylock(file).file.content == b"x @ git+http://g.test/x.git@0f\n"
+    known = {"http://g.test": "${TOKEN}"}
+    assert from_pylock(file, known).file.content == b"x @ git+http://${TOKEN}@g.test/x.git@0f\n"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def problem_of(field: str, value: object):
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
         ("env", {"EMPTY": "", "MULTI": "a\nb", "a.b-c": "x y"}, None),
         ("pip_secret_mounts", [[".netrc", "/root/.netrc"]], ((".netrc", "/root/.netrc"),)),
-        ("pip_extra_args", "--pre --find-links 'a b'", None),
+        ("pip_extra_args", "--pre --find-links '/a b'", None),
         ("tag_format", "{spec_hash}-dev", None),
         ("tag_format", "v1-{spec_hash:.8}", None),
         ("tag_format", "latest", None),
@@ -153,6 +153,9 @@ def test_good_value_is_kept(field, value, kept):
         ("pip_index", "pypi", "no index URL", "https://"),
         ("pip_index", "file:///x", "no index URL", "https://"),
         ("pip_extra_index_url", "https://h/simple", "letter by letter", ""),
+        ("pip_extra_args", "--pre -c pins.txt", "-c pins.txt is not sent", "-c pins.txt into"),
+        ("pip_extra_args", "--find-links=./a", "--find-links ./a is not sent", "[./a.whl]"),
+        ("pip_extra_args", "--override o.txt", "--override o.txt is not sent", "base image"),
         ("pip_extra_args", "--x 'open", "cannot be split", "close it"),
         ("pip_extra_args", "--index-url https://u:p@h", "holds a login", "pip_index"),
         ("pip_secret_mounts", [("a",)], "has 1 items", "[path here"),
@@ -210,6 +213,24 @@ def test_lock_takes_no_packages(lock):
         ImageSpec(requirements=f"a/{lock}", packages=["numpy"])
 
     assert ImageSpec(requirements="requirements.txt", packages=["numpy"]).packages
+
+
+@pytest.mark.parametrize("requirements", [None, "requirements.txt", "pylock.toml"])
+@pytest.mark.parametrize("name", ["extras", "dependency_groups"])
+def test_extras_and_groups_are_of_a_project(requirements, name):
+    """Nothing is ignored: where there is none, they are refused."""
+    with pytest.raises(SpecValidationError, match="requirements names none") as caught:
+        ImageSpec(requirements=requirements, builder_options={name: ["a"]})
+
+    assert [one.field for one in caught.value.problems] == [f"builder_options.{name}"]
+    for file in ("uv.lock", "poetry.lock", "pyproject.toml"):
+        assert ImageSpec(requirements=file, builder_options={name: ["a"]}).requirements
+
+
+def test_project_that_is_installed_is_of_the_requirements():
+    """With packages alone nobody knows which one."""
+    with pytest.raises(SpecValidationError, match="install_project"):
+        ImageSpec(packages=["six"], builder_options={"install_project": "normal"})
 
 
 def test_conda_brings_its_own_python():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,9 +251,11 @@ def test_what_is_switched_off_is_as_not_given() -> None:
         assert ImageSpec.from_yaml(one.to_yaml()) == usual
 
 
-def test_every_option_comes_back_from_yaml() -> None:
+def test_every_option_comes_back_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same identity."""
-    spec = ImageSpec(builder_options=FULL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    spec = ImageSpec(requirements="pyproject.toml", builder_options=FULL)
     again = ImageSpec.from_yaml(spec.to_yaml())
 
     assert again == spec
@@ -289,7 +292,8 @@ def test_options_cannot_be_changed() -> None:
 )
 def test_id_covers_what_is_in_the_image(options: dict[str, Any]) -> None:
     """Otherwise the registry's older image would be taken for this one."""
-    assert ImageSpec(builder_options=options).id != ImageSpec().id
+    fields = {"requirements": "pyproject.toml"}
+    assert ImageSpec(builder_options=options, **fields).id != ImageSpec(**fields).id
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,28 @@ def test_closure_of_a_lock_has_its_project(tmp_path, monkeypatch):
     ]
 
 
+def test_folder_of_wheels_is_refused(tmp_path, monkeypatch):
+    """It is not sent; a URL and a path in the base image can be found."""
+    root = write(
+        tmp_path,
+        good_txt="--find-links https://h/w\n-f /opt/wheels\nsix\n",
+        bad_txt="--find-links=./wheels\nsix\n",
+    )
+    assert closure(monkeypatch, root, "good.txt")
+    with pytest.raises(SpecValidationError, match=r"bad\.txt:1 names a folder"):
+        closure(monkeypatch, root, "bad.txt")
+
+
+def test_login_in_a_project_or_its_lock_is_refused(tmp_path, monkeypatch):
+    """Both are part of the build's graph."""
+    root = write(tmp_path, bad_txt="")
+    (root / "pyproject.toml").write_text('[[tool.uv.index]]\nurl = "https://me:hunter2@h/simple"')
+    with pytest.raises(SpecValidationError, match=r"pyproject\.toml:2 holds a login") as caught:
+        closure(monkeypatch, root, "pyproject.toml")
+
+    assert "hunter2" not in str(caught.value)
+
+
 def test_problems_name_file_and_line(tmp_path, monkeypatch):
     """Missing includes, options and logins are told at once, with file and line."""
     root = write(
