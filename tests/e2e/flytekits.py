@@ -7,7 +7,10 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
+
+from buildkit_spec import BuildkitBuilder, ImageSpec
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "flyte"
@@ -46,6 +49,18 @@ def image_spec(folder: Path, registry: str) -> Project:
             text = file.read_text(encoding="utf-8")
             project.write(file.name, text.replace("localhost:30000", registry))
     return project
+
+
+def flytekit_base(buildkit_host: str, registry: str, base_image: str) -> str:
+    """Return what Flyte's default image is elsewhere: Python with flytekit in it."""
+    spec = ImageSpec(
+        name="flytekit-base",
+        registry=f"{registry}/flyte",
+        base_image=base_image,
+        packages=[f"flytekit=={metadata.version('flytekit')}"],
+        builder_options={"user": "flytekit"},
+    )
+    return str(BuildkitBuilder(buildkit_host).build(spec).reference)
 
 
 def old_flytekit() -> str:

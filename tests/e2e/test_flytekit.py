@@ -8,27 +8,17 @@ import tarfile
 from collections.abc import Iterator
 
 import pytest
-from flytekits import Project, image_spec, old_flytekit
+from flytekits import Project, flytekit_base, image_spec, old_flytekit
 from pulled import PulledImage, pull
 
-from buildkit_spec import BuildkitBuilder, ImageSpec
+from buildkit_spec import ImageSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # flytekit's own
 
 
 @pytest.fixture(scope="module", name="base")
 def _base(buildkit_host: str, registry: str, base_image: str) -> str:
-    """What Flyte's default image is elsewhere: Python with flytekit in it."""
-    from importlib import metadata
-
-    spec = ImageSpec(
-        name="flytekit-base",
-        registry=f"{registry}/flyte",
-        base_image=base_image,
-        packages=[f"flytekit=={metadata.version('flytekit')}"],
-        builder_options={"user": "flytekit"},
-    )
-    return str(BuildkitBuilder(buildkit_host).build(spec).reference)
+    return flytekit_base(buildkit_host, registry, base_image)
 
 
 @pytest.fixture(scope="module", name="example")
