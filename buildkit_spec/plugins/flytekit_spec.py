@@ -55,6 +55,7 @@ def to_ours(spec: Any, bases: Mapping[str, Any]) -> ImageSpec:
         base_image=base,
         builder_options={
             "user": _USER,
+            "like_flyte": True,
             **options,
             "labels": {**options.get("labels", {}), LABEL: f"buildkit-spec {__version__}"},
         },
