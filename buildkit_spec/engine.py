@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from buildkit_spec.values import Output, StatusCallback
 
 DEFAULT_BUILDER = "buildkit"
+FLYTEKIT_BUILDERS = ("default", "envd")
+"""What flytekit's specs call its own builders: unless somebody registers one, we build those."""
+
 _AT_ONCE = 4
 _GLANCE_S = 0.2
 
@@ -68,8 +71,9 @@ class _Registered:
 class ImageBuildEngine:
     """The builders of this process.
 
-    A spec that names a builder gets that one; another gets the builder of the highest priority,
-    the first registered when several share it.
+    A spec that names a builder gets that one; another gets the builder of the highest priority, the
+    first registered when several share it. Of `FLYTEKIT_BUILDERS`, a name that nobody registered is
+    none.
     """
 
     _builders: ClassVar[dict[str, _Registered]] = {}
@@ -94,7 +98,8 @@ class ImageBuildEngine:
         """
         if DEFAULT_BUILDER not in cls._builders:
             cls.register(DEFAULT_BUILDER, BuildkitBuilder(), priority=1)
-        if spec.builder is None:
+        is_flytekits = spec.builder in FLYTEKIT_BUILDERS and spec.builder not in cls._builders
+        if spec.builder is None or is_flytekits:
             return max(cls._builders.values(), key=lambda one: one.priority).builder
         if spec.builder not in cls._builders:
             known = ", ".join(sorted(cls._builders))

@@ -66,6 +66,10 @@ class _Image:
         """Whether it is to be built still."""
         return self.outcome is None and (self.is_forced or not (self.found or self.doubt))
 
+    def warn(self, text: str) -> None:
+        """Say what may go wrong with it later, in yellow."""
+        click.secho(f"Image {self.name}: {text}", fg="yellow")
+
     @property
     def platforms(self) -> list[Platform]:
         """What it runs on.
@@ -183,7 +187,7 @@ class Images:
         from buildkit_spec.plugins.flytekit_spec import to_ours
 
         try:
-            image.ours = to_ours(image.theirs, self._bases)
+            image.ours = to_ours(image.theirs, self._bases, image.warn)
         except BuildkitSpecError as error:
             image.outcome = error
 

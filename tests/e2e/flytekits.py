@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from pulled import PulledImage
+
 from buildkit_spec import BuildkitBuilder, ImageSpec
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,3 +81,11 @@ def old_flytekit() -> str:
     # What is tested is this tree, and its entry points.
     subprocess.run([*install, "--editable", str(REPOSITORY)], check=True)
     return str(python)
+
+
+def mount(image: PulledImage) -> None:
+    """Make what a container runtime would mount."""
+    image.path("/dev").mkdir(exist_ok=True)
+    image.path("/dev/null").touch()
+    image.path("/etc/hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")
+    image.path("/tmp").chmod(0o777)

@@ -134,6 +134,40 @@ def test_flytekit_is_added_unless_named() -> None:
         assert to_ours(flytekit.ImageSpec(**fields), {}).packages == packages
 
 
+def test_flytekit_is_added_to_a_project_unless_it_names_it(tmp_path: Path) -> None:
+    """A ``pyproject.toml`` is no lock: what Flyte needs is resolved with it."""
+    file = tmp_path / "pyproject.toml"
+    cases = [("numpy", (f"flytekit=={flytekit.__version__}",)), ("flytekit>=1.15", None)]
+    for dependency, packages in cases:
+        file.write_text(f'[project]\nname = "p"\nversion = "1"\ndependencies = ["{dependency}"]\n')
+        spec = flytekit.ImageSpec(base_image="debian:12", requirements=str(file))
+        assert to_ours(spec, {}).packages == packages
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pylock.toml"])
+def test_lock_without_flytekit_is_told(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lock is complete as it is; that the pod will not start is said before."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1"\n')
+    lock, entry = tmp_path / name, '[[package]]\nname = "{}"\nversion = "1"\n'
+    told: list[str] = []
+    for package in ("flytekitplugins-x", "flytekit"):
+        lock.write_text(entry.format(package))
+        spec = flytekit.ImageSpec(base_image="debian:12", requirements=str(lock))
+        assert to_ours(spec, {}, told.append).packages is None
+    assert len(told) == 1
+    assert f"{name} does not lock flytekit" in told[0]
+
+
+def test_pip_is_added_where_packages_come_at_runtime() -> None:
+    """flytekit installs them with pip, which not every interpreter has."""
+    spec = flytekit.ImageSpec(runtime_packages=["numpy"])
+    assert to_ours(spec, {}).packages == ("pip",)
+    named = flytekit.ImageSpec(runtime_packages=["numpy"], packages=["pip==24.0"])
+    assert to_ours(named, {}).packages == ("pip==24.0",)
+
+
 def test_default_base_is_flytekits_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A spec without a base has flytekit's default image, or what stands in for it."""
     image = "cr.flyte.org/flyteorg/flytekit:py3.11"
@@ -248,7 +282,7 @@ def test_unknown_is_an_error_unless_that_is_turned_off(
 
 def test_wrong_spec_is_told_with_all_its_problems(store: RunningRegistry) -> None:
     """What flytekit lets through is refused before anything is built."""
-    spec = _spec(store, packages=["numpy 1.0"], builder_options={"colour": "red"}, env={"A": 1})
+    spec = _spec(store, packages=["numpy 1.0"], builder_options={"colour": "red"}, env={"A": True})
     with pytest.raises(FlyteBuildError) as caught:
         FlytekitBuilder().should_build(spec)
     assert "packages[0]" in caught.value.message

@@ -89,6 +89,17 @@ def test_engine_names_the_builders_there_are() -> None:
     assert problem.remedy == "one of: buildkit, mine"
 
 
+def test_names_of_flytekits_builders_stand_for_ours() -> None:
+    """A spec that was written for flytekit is built as it is, unless there is one of that name."""
+    mine, theirs = Recorder(), Recorder()
+    ImageBuildEngine.register("mine", mine)
+    (spec,) = specs("a")
+    assert ImageBuildEngine.builder_for(spec.replace(builder="envd")) is mine
+    assert ImageBuildEngine.builder_for(spec.replace(builder="default")) is mine
+    ImageBuildEngine.register("envd", theirs, priority=0)
+    assert ImageBuildEngine.builder_for(spec.replace(builder="envd")) is theirs
+
+
 def test_engine_hands_on_what_it_was_asked() -> None:
     """push, force and the callback reach the builder."""
     builder = Recorder()

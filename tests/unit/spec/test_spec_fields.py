@@ -66,6 +66,7 @@ def problem_of(field: str, value: object):
         ("conda_channels", ["conda-forge", "https://host/nvidia"], None),
         ("requirements", Path("a/requirements.txt"), "a/requirements.txt"),
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
+        ("env", {"A": 3, "B": -1, "C": 0}, {"A": "3", "B": "-1", "C": "0"}),
         ("env", {"EMPTY": "", "MULTI": "a\nb", "a.b-c": "x y"}, None),
         ("pip_secret_mounts", [[".netrc", "/root/.netrc"]], ((".netrc", "/root/.netrc"),)),
         ("pip_extra_args", "--pre --find-links 'a b'", None),
