@@ -39,7 +39,7 @@ rm -f /var/log/alternatives.log /var/cache/ldconfig/aux-cache \\
 
 def may_bring(context: Context, what: str) -> bool:
     """Whether one of the spec's packages is *what*, or a version or a part of it."""
-    begins = re.compile(rf"(lib)?{what}[0-9.]*(-|:|=|/|$)")
+    begins = re.compile(rf"(lib)?{what}[0-9.]*([-:=/*?]|$)")
     return any(begins.match(name) for name in context.spec.apt_packages or ())
 
 

@@ -66,6 +66,8 @@ def wf() -> int:
     return above(x=plain())
 """
 
+_SLOW = '"above", commands=["sleep 7200"]'
+
 
 @pytest.fixture(scope="module", name="base")
 def _base(buildkit_host: str, registry: str, base_image: str) -> str:
@@ -98,6 +100,17 @@ def test_an_image_on_another_builders_base_is_built_once(project: Project) -> No
     assert done.returncode == 0, done.stdout
     for name in ("plain", "above"):
         assert len(_tags(project, name)) == 1, done.stdout
+
+
+def test_a_failure_does_not_wait_for_the_slowest(project: Project) -> None:
+    """The image that flytekit waits for failed: the others, of which one takes hours, are ended."""
+    tasks = _FOREIGN_BASE.replace('"plain"', '"plain", commands=["exit 7"]')
+    tasks = tasks.replace('"above", base_image=ImageSpec(builder="noop", base_image=BASE)', _SLOW)
+    project.write("slow.py", "from head import *\n" + _HEAD + tasks)
+    done = project.pyflyte("build", "--fast", "slow.py", "wf")
+    assert done.returncode == 1, done.stdout
+    assert "ended with exit code 7" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def _tags(project: Project, name: str) -> list[str]:

@@ -27,6 +27,7 @@ from registries import (
 )
 
 from buildkit_spec import BuildkitSpecError, ImageSpec
+from buildkit_spec.errors import FileChangedError
 from buildkit_spec.plugins.flytekit import LABEL, FlytekitBuilder, register
 from buildkit_spec.plugins.flytekit_images import FlyteBuildError
 from buildkit_spec.plugins.flytekit_spec import container_id, to_ours
@@ -76,8 +77,8 @@ def test_tag_follows_requirements_and_not_who_builds(
     assert made[0].id == "T_Vxe64MOan9L-edMUJ60w"
 
 
-def test_a_file_that_changes_during_a_build_changes_the_tag(tmp_path: Path) -> None:
-    """The tag holds as long as the files are what they were when it was made."""
+def test_a_file_that_changes_during_a_build_is_told(tmp_path: Path) -> None:
+    """The tag holds as long as the files are what they were when it was made; no other comes."""
     (tmp_path / "a.py").write_text("one")
     spec = flytekit.ImageSpec(
         name="s", source_root=str(tmp_path), source_copy_mode=CopyFileDetection.ALL
@@ -85,7 +86,8 @@ def test_a_file_that_changes_during_a_build_changes_the_tag(tmp_path: Path) -> N
     ours = to_ours(spec, {})
     assert ours.tag == spec.tag
     (tmp_path / "a.py").write_text("two")
-    assert ours.tag != spec.tag
+    with pytest.raises(FileChangedError, match="build again"):
+        _ = ours.tag
 
 
 def test_source_files_follow_flytekits_ignore_rules(tmp_path: Path) -> None:
@@ -280,6 +282,57 @@ def test_unknown_is_an_error_unless_that_is_turned_off(
     assert f"assumes the image {spec.image_name()} already exists" in capsys.readouterr().out
 
 
+def test_a_switch_that_says_neither_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyflyte shows one error with its remedy."""
+    monkeypatch.setenv("FLYTE_IMG_FAST_FAIL", "y")
+    spec = flytekit.ImageSpec(
+        name="u", registry=f"127.0.0.1:{free_port()}", base_image="debian:12", builder="buildkit"
+    )
+    with pytest.raises(FlyteBuildError, match="export FLYTE_IMG_FAST_FAIL=true"):
+        FlytekitBuilder().should_build(spec)
+
+
+def test_wrong_platform_is_no_doubt(
+    store: RunningRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A typo is told, and not taken for an image that may be there."""
+    monkeypatch.setenv("FLYTE_IMG_FAST_FAIL", "false")
+    with pytest.raises(FlyteBuildError, match="linux//amd64"):
+        FlytekitBuilder().should_build(_spec(store, platform="linux//amd64"))
+
+
+def test_forced_image_of_a_silent_registry_is_not_called_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is built as it was asked for; what the registry has, nobody knows."""
+    spec = flytekit.ImageSpec(
+        name="u", registry=f"127.0.0.1:{free_port()}", base_image="debian:12", builder="buildkit"
+    ).force_push()
+    assert FlytekitBuilder().should_build(spec)
+    out = capsys.readouterr().out
+    assert "not found" not in out
+    assert "cannot be told" in out
+
+
+def test_image_without_a_registry_is_looked_up_in_the_engine(
+    store: RunningRegistry,
+    base_image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It goes into the Engine that builds, which has it the next time."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    fields = {"base_image": base_image, "requirements": _no_requirements(store)}
+    spec = _spec(store, name=f"loaded-{os.getpid()}", registry=None, **fields)
+    builder = FlytekitBuilder()
+    assert builder.should_build(spec)
+    assert builder.build_image(spec) is None
+    assert "nothing can start it" not in capsys.readouterr().out
+    assert not FlytekitBuilder().should_build(spec)
+    assert "found. Skip building." in capsys.readouterr().out
+    assert FlytekitBuilder().should_build(spec.force_push())
+
+
 def test_wrong_spec_is_told_with_all_its_problems(store: RunningRegistry) -> None:
     """What flytekit lets through is refused before anything is built."""
     spec = _spec(store, packages=["numpy 1.0"], builder_options={"colour": "red"}, env={"A": True})
@@ -331,6 +384,29 @@ def test_built_image_goes_to_a_private_registry(
         response = private.call("GET", path, headers=accept)
         assert response.status == 200
         assert response.headers["Docker-Content-Digest"] == digest
+
+
+@pytest.mark.parametrize("is_looked_up", [False, True])
+def test_a_file_that_changes_before_the_build_ends_it(
+    store: RunningRegistry, base_image: str, tmp_path: Path, is_looked_up: bool
+) -> None:
+    """Nothing goes under a tag that was made of other files, and none under a tag of ours."""
+    (tmp_path / "a.py").write_text("one")
+    spec = _spec(
+        store,
+        name=f"changing-{is_looked_up}",
+        base_image=base_image,
+        requirements=_no_requirements(store),
+        source_root=str(tmp_path),
+        source_copy_mode=CopyFileDetection.ALL,
+    )
+    builder, _ = FlytekitBuilder(), spec.tag
+    if is_looked_up:
+        assert builder.should_build(spec)
+    (tmp_path / "a.py").write_text("two")
+    with pytest.raises(FlyteBuildError, match="changed since"):
+        builder.build_image(spec)
+    assert store.call("GET", f"/v2/me/{spec.name}/tags/list").status == 404
 
 
 def test_nothing_is_pushed_when_pushing_is_off(

@@ -57,6 +57,7 @@ def problem_of(field: str, value: object):
         ),
         ("packages", ["x @ git+ssh://git@github.com/a/b", "git+https://${TOKEN}@h/x"], None),
         ("packages", [], ()),
+        ("apt_packages", ["libboost-*1.74.0", "curl=7.88*", "libpng1?-16"], None),
         ("apt_packages", ["libc6:arm64", "git=1:2.39.2-1", "g++", "curl/bookworm-backports"], None),
         (
             "conda_packages",
