@@ -432,6 +432,28 @@ def test_import_of_flytekit_loads_next_to_nothing_of_ours() -> None:
     assert done.stdout.split() == [f"buildkit_spec{name}" for name in own]
 
 
+@pytest.mark.parametrize(
+    ("text", "builder"),
+    [
+        ("flyte_default = true", "buildkit"),
+        ("flyte_default = false\n", "default"),
+        ('builder = "lab"\n# ours\nflyte_default=true # all\n[builders.lab]\n', "buildkit"),
+    ],
+)
+def test_import_of_flytekit_reads_no_toml_for_one_line(
+    tmp_path: Path, text: str, builder: str
+) -> None:
+    """The default builder costs next to nothing either: the file is not parsed for it."""
+    file = tmp_path / "buildkit-spec" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(text)
+    code = "import flytekit as f, sys; print(f.ImageSpec().builder, 'tomllib' in sys.modules)"
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [builder, "False"]
+
+
 def test_import_of_flytekit_survives_our_faults(tmp_path: Path) -> None:
     """A broken configuration is a warning; the builder is there by its name all the same."""
     file = tmp_path / "buildkit-spec" / "config.toml"
