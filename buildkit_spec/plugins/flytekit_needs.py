@@ -35,7 +35,7 @@ def needed_packages(spec: Any, *, has_flytekit: bool) -> list[str]:
         version = metadata.version("flytekit")
         is_released = version and "dev" not in version
         needed.append(f"flytekit=={version}" if is_released else "flytekit")
-    if spec.runtime_packages:
+    if getattr(spec, "runtime_packages", None):  # a field since 1.15
         needed.append("pip")  # installs them as a container starts
     return needed
 

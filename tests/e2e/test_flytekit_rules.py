@@ -63,6 +63,32 @@ def test_tags_are_flytekits() -> None:
     assert to_ours(nested, {}).id == "Gd584Accm_EIXIsIa6fbnw"
 
 
+@pytest.mark.parametrize(
+    ("fields", "tag"),
+    [
+        ({}, "qDG03qeehKYMdHDyVLKjhQ"),
+        ({"packages": []}, "J8YUUl5Kgar4DNXfxZE_GQ"),  # an empty list is not none
+        ({"env": {"A": "1", "B": "2"}}, "Jr1O8UDo_8cW6AaY9xLc1w"),
+        ({"env": {"B": "2", "A": "1"}}, "6a9DJW1VUuYb9LJb82MGjA"),  # the order counts
+        ({"tag_format": "{spec_hash}-dev"}, "YiIiKdDLSxAxI4oVRE7WGA-dev"),  # and so does this
+        ({"copy": ["src"]}, "PoRnjLZTwgBmXJX_FnNGZg"),
+        (
+            {"source_root": "src", "source_copy_mode": CopyFileDetection.ALL},
+            "cHLBEQQcrT9BLP_kc3W4yA",
+        ),
+    ],
+)
+def test_tags_are_flytekits_field_by_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], tag: str
+) -> None:
+    """Those of flytekit 1.14.0 and 1.16.31, also where another order builds the same image."""
+    monkeypatch.chdir(tmp_path)
+    Path("src").mkdir()
+    Path("src/a.py").write_text("print(1)\n")
+    spec = flytekit.ImageSpec(name="g", base_image="debian:12", **fields)
+    assert to_ours(spec, {}).tag == tag
+
+
 def test_tag_follows_requirements_and_not_who_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
