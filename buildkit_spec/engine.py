@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 
 from buildkit_spec.builder import BuildkitBuilder
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import Problem, SolveCanceledError, SpecValidationError
 from buildkit_spec.values import BuildResult
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from buildkit_spec.spec import ImageSpec
     from buildkit_spec.values import Output, StatusCallback
 
 DEFAULT_BUILDER = "buildkit"
+FLYTEKIT_BUILDERS = ("default", "envd")
+"""What flytekit's specs call its own builders: unless somebody registers one, we build those."""
+
 _AT_ONCE = 4
 _GLANCE_S = 0.2
 
@@ -68,8 +73,9 @@ class _Registered:
 class ImageBuildEngine:
     """The builders of this process.
 
-    A spec that names a builder gets that one; another gets the builder of the highest priority,
-    the first registered when several share it.
+    A spec that names a builder gets that one; another gets the builder of the highest priority, the
+    first registered when several share it. Of `FLYTEKIT_BUILDERS`, a name that nobody registered is
+    none.
     """
 
     _builders: ClassVar[dict[str, _Registered]] = {}
@@ -94,7 +100,8 @@ class ImageBuildEngine:
         """
         if DEFAULT_BUILDER not in cls._builders:
             cls.register(DEFAULT_BUILDER, BuildkitBuilder(), priority=1)
-        if spec.builder is None:
+        is_flytekits = spec.builder in FLYTEKIT_BUILDERS and spec.builder not in cls._builders
+        if spec.builder is None or is_flytekits:
             return max(cls._builders.values(), key=lambda one: one.priority).builder
         if spec.builder not in cls._builders:
             known = ", ".join(sorted(cls._builders))
@@ -132,11 +139,12 @@ class ImageBuildEngine:
         force: bool = False,
         on_status: Sequence[StatusCallback] = (),
         outputs: Sequence[Output] | None = None,
+        essential: ImageSpec | None = None,
     ) -> list[_Outcome]:
         """Build several specs at once, equal ones once.
 
-        One that fails does not stop the others. Ctrl-C stops all of them: each builder that is a
-        `CancellableBuilder` is told to end its builds.
+        One that fails does not stop the others, unless it is *essential*. Ctrl-C stops all of
+        them: each builder that is a `CancellableBuilder` is told to end its builds.
 
         Args:
             specs: What to build.
@@ -144,6 +152,7 @@ class ImageBuildEngine:
             force: Likewise.
             on_status: A callback for each spec, or none at all.
             outputs: What becomes of each image; see `BuildkitBuilder.build`.
+            essential: One of them; when it fails, the others end with `SolveCanceledError`.
 
         Returns:
             For each spec, in order, its result or the error it ended with.
@@ -162,30 +171,48 @@ class ImageBuildEngine:
         if len(distinct) == 1:
             outcomes = {distinct[0]: attempt(distinct[0])}  # on this thread: it gets the Ctrl-C
         else:
-            outcomes = dict(zip(distinct, cls._attempt_all(attempt, distinct), strict=True))
+            made = cls._attempt_all(attempt, distinct, essential)
+            outcomes = dict(zip(distinct, made, strict=True))
         return [outcomes[spec] for spec in specs]
 
     @classmethod
     def _attempt_all(
-        cls, attempt: Callable[[ImageSpec], _Outcome], specs: Sequence[ImageSpec]
+        cls,
+        attempt: Callable[[ImageSpec], _Outcome],
+        specs: Sequence[ImageSpec],
+        essential: ImageSpec | None,
     ) -> list[_Outcome]:
-        from concurrent.futures import Future, ThreadPoolExecutor, wait
+        from concurrent.futures import ThreadPoolExecutor, wait
 
         futures: list[Future[_Outcome]] = []
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
             try:
                 for spec in specs:
                     futures.append(pool.submit(attempt, spec))
+                lead = futures[specs.index(essential)] if essential is not None else None
                 # A signal that comes right before a wait is seen after it only: wait in bits.
                 while wait(futures, _GLANCE_S).not_done:
-                    pass
+                    if lead is not None and lead.done() and isinstance(lead.result(), Exception):
+                        cls._end(pool, futures, specs)
+                        break
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                while running := [future for future in futures if not future.done()]:
-                    cls._cancel(specs)  # again, for one that was just about to begin
-                    wait(running, _GLANCE_S)
+                cls._end(pool, futures, specs)
                 raise
-        return [future.result() for future in futures]
+        return [_not_begun() if future.cancelled() else future.result() for future in futures]
+
+    @classmethod
+    def _end(
+        cls,
+        pool: ThreadPoolExecutor,
+        futures: Sequence[Future[_Outcome]],
+        specs: Sequence[ImageSpec],
+    ) -> None:
+        from concurrent.futures import wait
+
+        pool.shutdown(wait=False, cancel_futures=True)
+        while running := [future for future in futures if not future.done()]:
+            cls._cancel(specs)  # again, for one that was just about to begin
+            wait(running, _GLANCE_S)
 
     @classmethod
     def _cancel(cls, specs: Iterable[ImageSpec]) -> None:
@@ -194,6 +221,10 @@ class ImageBuildEngine:
                 builder = cls.builder_for(spec)
                 if isinstance(builder, CancellableBuilder):
                     builder.cancel()
+
+
+def _not_begun() -> SolveCanceledError:
+    return SolveCanceledError("the build was cancelled before it began", code="CANCELLED")
 
 
 def build(

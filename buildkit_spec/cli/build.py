@@ -68,12 +68,17 @@ def command(
     goes there.
     """
     from buildkit_spec.cli.summary import print_failure, print_result
-    from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
+    from buildkit_spec.engine import DEFAULT_BUILDER, FLYTEKIT_BUILDERS, ImageBuildEngine
 
     found = read_specs(files, overrides)
     if locked:
         found = [(name, spec.locked()) for name, spec in found]
     outputs.refuse_for(len(found))
+    for name, spec in found:
+        if spec.builder in FLYTEKIT_BUILDERS:
+            click.echo(
+                f"{name}: builder {spec.builder} is flytekit's; BuildKit builds it", err=True
+            )
     builder = daemon.make_builder(insecure_registries, embedded)
     ImageBuildEngine.register(DEFAULT_BUILDER, builder, priority=1)
     stream = sys.stderr

@@ -73,6 +73,28 @@ class EngineApi:
         finally:
             connection.close()
 
+    def has(self, path: str) -> bool:
+        """Whether the Engine has what a path names.
+
+        Args:
+            path: As for `post`.
+
+        Raises:
+            ConnectionFailedError: The Engine is not there, or went away meanwhile.
+            DeadlineExceededError: It did not take the connection in time.
+            SolveCanceledError: `close` was called.
+        """
+        connection = _Connection(self._open_stream)
+        try:
+            connection.connect()
+            with self._tracked(connection.sock):
+                connection.request("GET", path)
+                return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException) as error:
+            raise self.lost(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
     @contextmanager
     def upload(self, path: str) -> Iterator[Callable[[bytes], None]]:
         """Send a request whose body comes in pieces; leaving the block waits for the answer.

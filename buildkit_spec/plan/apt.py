@@ -48,7 +48,7 @@ def brings_python(name: str) -> bool:
 
 
 def _brings(name: str, what: str) -> bool:
-    return re.match(rf"(lib)?{what}[0-9.]*(-|:|=|/|$)", name) is not None
+    return re.match(rf"(lib)?{what}[0-9.]*([-:=/*?]|$)", name) is not None
 
 
 def install(context: Context, state: llb.State, packages: Sequence[str]) -> llb.State:

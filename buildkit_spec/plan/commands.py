@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from buildkit_spec import llb
+from buildkit_spec.plan import flyte
 from buildkit_spec.plan.steps import Context, run
 
 _NAME_LENGTH = 80
@@ -31,6 +32,8 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
     ]
     if options.ssh:
         mounts.append(llb.SSH(id="default"))
+    tool_env, tool_mounts = flyte.tools(context, command)
+    mounts += tool_mounts
     line = " ".join(command.split())
     short = line if len(line) <= _NAME_LENGTH else line[: _NAME_LENGTH - 1] + "…"
     return run(
@@ -38,7 +41,12 @@ def run_command(context: Context, state: llb.State, index: int) -> llb.State:
         state,
         ["/bin/sh", "-c", command],
         name=context.name(f"commands[{index}]", short),
-        env={**context.config.env, **options.build_env, **_mentioned(command, spec.env or {})},
+        env={
+            **context.config.env,
+            **options.build_env,
+            **_mentioned(command, spec.env or {}),
+            **tool_env,
+        },
         mounts=mounts,
         cwd=options.run_in or "/",
     )

@@ -12,6 +12,7 @@ from buildkit_spec.plan import (
     conda,
     cuda,
     files,
+    flyte,
     managed_python,
     projects,
     python,
@@ -102,14 +103,15 @@ class _LayingOut:
         workdir = options.workdir or (self._context.config.workdir if options.plain else WORKDIR)
         owner = options.user or self._context.config.user
         debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
-        if debian or cuda.wants_python(spec) or spec.conda_packages:
+        if debian or cuda.wants_python(spec) or spec.conda_packages or options.like_flyte:
             self._probe(self._base)
             refuse(system_problems(self._context))
+            debian = sorted({*debian, *flyte.apt_packages(self._context)})
         system = self._base
         if debian:
             system = self._grow(
                 "apt",
-                "apt_packages" if spec.apt_packages else "cuda",
+                self._field_of_apt(),
                 lambda state: apt.install(self._context, state, debian),
             )
         if options.user:
@@ -240,7 +242,12 @@ class _LayingOut:
         context, spec = self._context, self._context.spec
         output = f"{_PROBE_DIR}{PROBE_PATH}"
         answers = state.run(
-            probe_args(spec.python_version or "", python or spec.python_exec or "", output),
+            probe_args(
+                spec.python_version or "",
+                python or spec.python_exec or "",
+                output,
+                certificates=spec.builder_options.like_flyte,
+            ),
             name=context.name("base", "look what it holds"),
             env={"PATH": context.config.path},
             user="0:0",
@@ -251,6 +258,12 @@ class _LayingOut:
         text = self._questions.read_file(answers, PROBE_PATH, context.platform)
         return Probe.parse(text.decode(errors="replace"))
 
+    def _field_of_apt(self) -> str:
+        spec = self._context.spec
+        if spec.apt_packages:
+            return "apt_packages"
+        return "cuda" if cuda.apt_packages(spec) else "builder_options.like_flyte"
+
     def _final_config(self) -> ImageConfig:
         context = self._context
         spec, options = context.spec, context.spec.builder_options
@@ -259,10 +272,11 @@ class _LayingOut:
         id = options.image_id or ("" if options.plain else spec.id)
         env = {
             **({} if options.plain else {"PYTHONPATH": WORKDIR}),
+            **flyte.defaults(spec),
             **given,
             **({IMAGE_ID: id} if id else {}),
         }
-        config = cuda.config(context, context.config).with_env(env)
+        config = flyte.config(spec, cuda.config(context, context.config).with_env(env))
         if spec.entrypoint is not None:
             config = config.with_entrypoint(spec.entrypoint)
         return replace(

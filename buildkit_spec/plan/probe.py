@@ -27,6 +27,11 @@ printf '%s\n' "distro=${ID:-}-${VERSION_ID:-}" "python=$python" "version=$versio
 """
 
 
+_CERTIFICATES = """
+if [ -s /etc/ssl/certs/ca-certificates.crt ]; then echo certificates=yes >> "$2"; fi
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The answers.
@@ -38,6 +43,7 @@ class Probe:
         tools: Package managers found.
         purelib: Folder its packages stand in; empty without one.
         installed: Versions of the Python packages that are there, by normalized name (PEP 503).
+        has_certificates: Whether Debian's bundle of authorities is there; only when it was asked.
     """
 
     distro: str = "-"
@@ -46,6 +52,7 @@ class Probe:
     tools: frozenset[str] = frozenset()
     purelib: str = ""
     installed: Mapping[str, str] = field(default_factory=dict)
+    has_certificates: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Probe:
@@ -58,6 +65,7 @@ class Probe:
             tools=frozenset(answers.get("tools", "").split()),
             purelib=answers.get("purelib", ""),
             installed=_versions(answers.get("installed", "")),
+            has_certificates="certificates" in answers,
         )
 
 
@@ -66,15 +74,19 @@ def _versions(text: str) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pairs}
 
 
-def probe_args(python_version: str, python_exec: str, output: str) -> tuple[str, ...]:
+def probe_args(
+    python_version: str, python_exec: str, output: str, *, certificates: bool = False
+) -> tuple[str, ...]:
     """Return the command that asks the base image.
 
     Args:
         python_version: The version wanted (its interpreter is preferred), or empty.
         python_exec: The interpreter the user names, or empty.
         output: Absolute path of the file it writes.
+        certificates: Whether to look for certificates too.
     """
     wanted = [python_exec] if python_exec else ["python3", "python"]
     if python_version and not python_exec:
         wanted.insert(0, "python" + ".".join(python_version.split(".")[:2]))
-    return ("/bin/sh", "-c", _SCRIPT, "probe", " ".join(wanted), output)
+    script = _SCRIPT + (_CERTIFICATES if certificates else "")
+    return ("/bin/sh", "-c", script, "probe", " ".join(wanted), output)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildkit_spec.errors import SpecError
-from buildkit_spec.plan import cuda, files, uv
+from buildkit_spec.plan import cuda, files, flyte, uv
 from buildkit_spec.plan.projects import places_of
 from buildkit_spec.plan.settings import (
     CA_PATH,
@@ -78,7 +78,7 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
             directories[f"{prefix}{place.local_name}"] = place.requirement.selection()
         for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
-        if cuda.wants_python(member):
+        if cuda.wants_python(member) or flyte.calls_uv(member):
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
             secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(

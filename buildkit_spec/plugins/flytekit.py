@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,12 @@ LABEL = "org.buildkit-spec.builder"
 """Label of every image built for flytekit, by which ours are told from other builders'."""
 
 _TRUE = ("1", "true", "yes", "on")
+
+_SAID = re.compile(
+    r"""(?:(?:[^\['"\n]|"[^\\"\n]*")*\n)*?"""
+    r"""flyte_default *= *(true|false) *(?:#[^\n]*)?(?:\n|$)"""
+)
+"""The way that most write it: a line of its own, before all tables."""
 
 _ABOVE_ALL = 10
 """A priority above those of flytekit's own builders and envd's, which has 5."""
@@ -107,8 +114,11 @@ def _is_default(env: Mapping[str, str]) -> bool:
         text = (Path(base) / "buildkit-spec" / "config.toml").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
-    if "flyte_default" not in text:  # reading TOML takes longer than all the rest
+    if "flyte_default" not in text:
         return False
+    plain = _SAID.match(text)  # reading TOML takes longer than all the rest
+    if plain is not None:
+        return plain[1] == "true"
     from buildkit_spec.client.configuration import load_configuration
 
     return load_configuration(env).is_flyte_default

@@ -7,29 +7,28 @@ flytekit asks for one image, waits, and asks for the next. What its tasks want i
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-_WHOLE = {"register", "package", "serialize"}
-"""Commands of pyflyte that serialise every task they load."""
+from buildkit_spec.plugins.flytekit_entities import Found, groups
 
 
 def companions(spec: Any) -> list[Any]:
     """Return the other specs that will be asked for, each as flytekit will hand it over.
 
     They are copies; a base image in them may still be a spec. Only those whose form is certain:
-    what copies files in another way than *spec* does is left to its own turn.
+    what copies files in another way than *spec* does is left to its own turn, and so is what stands
+    on a base of another builder, which may call it anything.
 
     Args:
         spec: The spec that flytekit asks for now: a task's, or the base of one.
     """
-    groups = list(_groups())
     wanted = fresh(spec).id, spec.id
-    for group in groups:
+    for group in groups():
         for lead in group:
-            if any(fresh(one).id in wanted for one in _chain(lead)):
+            if any(fresh(one).id in wanted for one in _chain(lead.spec)):
                 return _prepared(spec, lead, group)
     return []
 
@@ -42,9 +41,9 @@ def is_base(spec: Any) -> bool:
     name = plain_name(spec)
     return any(
         plain_name(fresh(base)) == name
-        for group in _groups()
+        for group in groups()
         for lead in group
-        for base in _chain(lead)[1:]
+        for base in _chain(lead.spec)[1:]
     )
 
 
@@ -65,26 +64,39 @@ def fresh(spec: Any) -> Any:
     return made
 
 
-def _prepared(spec: Any, lead: Any, group: list[Any]) -> list[Any]:
-    from flytekit.constants import CopyFileDetection
+def _prepared(spec: Any, lead: Found, group: list[Found]) -> list[Any]:
     from flytekit.core.python_auto_container import update_image_spec_copy_handling
 
-    mode, root = lead.source_copy_mode, lead.source_root
+    settings = None if lead.is_as_is else _settings_of(lead.spec)
+    found: dict[str, Any] = {}
+    for one in group:
+        made = fresh(copy.deepcopy(one.spec))
+        if not one.is_as_is:
+            if settings is None:
+                continue
+            update_image_spec_copy_handling(made, settings)
+            if settings.fast_serialization_settings.enabled and made.source_root:
+                continue
+        if all(each.builder == spec.builder for each in _chain(made)):
+            with suppress(OSError, ValueError):  # it has no tag: flytekit tells when it comes to it
+                plain_name(made)
+                found.setdefault(made.id, made)
+    return list(found.values())
+
+
+def _settings_of(spec: Any) -> Any:
+    """Return the settings that gave a spec its source files; None when it does not show."""
+    from flytekit.constants import CopyFileDetection
+
+    mode, root = spec.source_copy_mode, spec.source_root
     is_fast = mode is None
     if not is_fast and (
         mode is not CopyFileDetection.LOADED_MODULES or not Path(root or "").is_absolute()
     ):
-        return []  # the task itself may have chosen so: nothing is known of the others
-    settings = SimpleNamespace(
+        return None  # the task itself may have chosen so: nothing is known of the others
+    return SimpleNamespace(
         source_root=root, fast_serialization_settings=SimpleNamespace(enabled=is_fast)
     )
-    found: dict[str, Any] = {}
-    for one in group:
-        made = fresh(copy.deepcopy(one))
-        update_image_spec_copy_handling(made, settings)
-        if made.builder == spec.builder and not (is_fast and made.source_root):
-            found.setdefault(made.id, made)
-    return list(found.values())
 
 
 def _chain(spec: Any) -> list[Any]:
@@ -92,35 +104,3 @@ def _chain(spec: Any) -> list[Any]:
     while hasattr(chain[-1].base_image, "base_image"):
         chain.append(chain[-1].base_image)
     return chain
-
-
-def _groups() -> Iterator[list[Any]]:
-    """Yield the specs that are asked for together: of a workflow, or of all tasks."""
-    import click
-    from flytekit.core.context_manager import FlyteEntities
-
-    context = click.get_current_context(silent=True)
-    if context is not None and context.info_name in _WHOLE:
-        yield list(_specs_of(FlyteEntities.entities, set()))
-        return
-    for entity in FlyteEntities.entities:
-        # One that is not compiled is not serialised now; asking for its nodes would run it.
-        if hasattr(entity, "nodes") and getattr(entity, "compiled", True):
-            yield list(_specs_of([entity], set()))
-    for entity in FlyteEntities.entities:
-        if not hasattr(entity, "nodes"):
-            yield list(_specs_of([entity], set()))
-
-
-def _specs_of(entities: list[Any], seen: set[int]) -> Iterator[Any]:
-    for entity in entities:
-        if entity is None or id(entity) in seen:
-            continue
-        seen.add(id(entity))
-        if hasattr(entity, "nodes") and getattr(entity, "compiled", True):
-            yield from _specs_of([node.flyte_entity for node in entity.nodes], seen)
-        for inner in ("workflow", "python_function_task"):  # a launch plan's, a map task's
-            yield from _specs_of([getattr(entity, inner, None)], seen)
-        image = getattr(entity, "container_image", None)
-        if hasattr(image, "base_image"):
-            yield image

@@ -11,16 +11,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from buildkit_spec.builder import BuildkitBuilder
-from buildkit_spec.errors import BuildkitSpecError
+from buildkit_spec.client.engine_images import has_image, usable_engine
+from buildkit_spec.errors import (
+    BuildkitSpecError,
+    FileChangedError,
+    RegistryError,
+    SolveCanceledError,
+)
 from buildkit_spec.parallel import in_parallel
 from buildkit_spec.plugins.flytekit import LABEL
-from buildkit_spec.plugins.flytekit_ahead import companions, is_base, plain_name
+from buildkit_spec.plugins.flytekit_ahead import companions, fresh, is_base, plain_name
 from buildkit_spec.spec.environment import PUSH, flag
 from buildkit_spec.values import BuildResult, LoadOutput, Platform, Reference
 
@@ -30,6 +35,10 @@ if TYPE_CHECKING:
 
 FAST_FAIL = "FLYTE_IMG_FAST_FAIL"
 """Whether not to know if an image exists is an error: for flytekit when on, for us unless off."""
+
+
+_REGISTRY = "Write registry=… in the spec."
+_PUSHING = "export FLYTE_PUSH_IMAGE_SPEC=True"
 
 
 class FlyteBuildError(click.ClickException, RuntimeError):
@@ -48,6 +57,7 @@ class _Image:
         name: Registry, name and tag as flytekit has them.
         is_forced: Whether it is built although it is there.
         found: The image in its registry.
+        is_loaded: Whether the Docker Engine has it; only asked of one without a registry.
         doubt: Why it cannot be told whether it is there.
         ours: Our spec; only of an image that is to be built.
         outcome: What came of the build, or why there is none.
@@ -57,6 +67,7 @@ class _Image:
     name: str
     is_forced: bool = False
     found: Reference | None = None
+    is_loaded: bool = False
     doubt: BuildkitSpecError | None = None
     ours: ImageSpec | None = None
     outcome: BuildResult | Exception | None = None
@@ -64,7 +75,21 @@ class _Image:
     @property
     def is_wanted(self) -> bool:
         """Whether it is to be built still."""
-        return self.outcome is None and (self.is_forced or not (self.found or self.doubt))
+        is_there = self.found or self.is_loaded or self.doubt
+        return self.outcome is None and (self.is_forced or not is_there)
+
+    def warn(self, text: str) -> None:
+        """Say what may go wrong with it later, in yellow."""
+        click.secho(f"Image {self.name}: {text}", fg="yellow")
+
+    def refuse_changed(self) -> None:
+        """End it when its files are not those that its tag was made of."""
+        if fresh(self.theirs).tag != self.theirs.tag:
+            self.outcome = FileChangedError(
+                f"files of {self.name} changed since its tag was made",
+                path=self.theirs.source_root or "",
+                remedy="start again; nothing was pushed",
+            )
 
     @property
     def platforms(self) -> list[Platform]:
@@ -108,8 +133,11 @@ class Images:
         self._current[name] = image
         if isinstance(image.outcome, Exception) and image.ours is None:
             raise _flyte_error(image.outcome)
-        if image.is_forced and image.found is not None:
+        if image.is_forced and (image.found is not None or image.is_loaded):
             click.secho(f"Overwriting existing image {name}.", fg="blue")
+            return True
+        if image.is_forced and image.doubt is not None:
+            image.warn("it cannot be told whether it is there; built all the same.")
             return True
         if image.is_wanted or image.outcome is not None:
             click.secho(f"Image {name} not found. building...", fg="blue")
@@ -118,6 +146,8 @@ class Images:
             _doubt(name, image.doubt)
             return False
         click.secho(f"Image {name} found. Skip building.", fg="blue")
+        if image.is_loaded:
+            return False
         self._tell_foreign(image)
         return not is_base(spec)
 
@@ -164,13 +194,16 @@ class Images:
 
     def _find(self, image: _Image) -> None:
         if image.theirs.registry is None:
+            image.is_loaded = _is_loaded(image.name)
             return
         try:
             reference = Reference.parse(image.name)
             digest = self._registry_of(image).digest(reference, platforms=image.platforms)
             image.found = reference.with_digest(digest) if digest is not None else None
-        except BuildkitSpecError as error:
+        except RegistryError as error:
             image.doubt = error
+        except BuildkitSpecError as error:
+            image.outcome = error  # the spec is wrong: nothing is in doubt
 
     def _registry_of(self, image: _Image) -> Registry:
         if not image.theirs.registry_config:
@@ -183,7 +216,7 @@ class Images:
         from buildkit_spec.plugins.flytekit_spec import to_ours
 
         try:
-            image.ours = to_ours(image.theirs, self._bases)
+            image.ours = to_ours(image.theirs, self._bases, image.warn)
         except BuildkitSpecError as error:
             image.outcome = error
 
@@ -199,31 +232,63 @@ class Images:
                 )
 
     def _build(self, images: Sequence[_Image]) -> None:
+        """Build the first of *images*, and the others beside it; when it fails, they wait."""
         from buildkit_spec.engine import DEFAULT_BUILDER, ImageBuildEngine
         from buildkit_spec.progress import open_display
 
         ImageBuildEngine.register(DEFAULT_BUILDER, self._builder, priority=1)
         with _told():
             is_pushing = flag(PUSH, default=True)
+        wanted = images[0]
+        for image in images:
+            image.refuse_changed()
+        if wanted.outcome is not None:
+            return
+        images = [one for one in images if one.outcome is None]
         pushed = [one for one in images if is_pushing and one.theirs.registry]
         local = [one for one in images if one not in pushed]
+        engine = usable_engine(os.environ) if local else None
+        outputs = [LoadOutput()] if engine is not None else None
         labels = _labels(images)
         with open_display("auto", sys.stderr) as display:
 
             def build(group: Sequence[_Image], **wishes: Any) -> None:
+                if not group or isinstance(wanted.outcome, Exception):
+                    return
                 specs = [one.ours for one in group if one.ours is not None]
                 outcomes = ImageBuildEngine.build_many(
                     specs,
                     on_status=[display.for_build(labels[one.name]).update for one in group],
+                    essential=wanted.ours if wanted in group else None,
                     **wishes,
                 )
                 for image, outcome in zip(group, outcomes, strict=True):
                     image.outcome = outcome
 
-            if pushed:
+            if wanted in pushed:
                 build(pushed, push=True)
-            if local:
-                build(local, push=False, outputs=[LoadOutput()] if _has_engine() else None)
+            build(local, push=False, outputs=outputs)
+            if wanted not in pushed:
+                build(pushed, push=True)
+        _prepare_turns(wanted, images)
+        if engine is None:
+            _tell_unusable(local, _REGISTRY if is_pushing else _PUSHING)
+
+
+def _tell_unusable(images: Sequence[_Image], remedy: str) -> None:
+    for image in images:
+        if isinstance(image.outcome, BuildResult):
+            image.warn(
+                "it is in no registry, and no Docker Engine is here to have it: nothing can start "
+                f"it. {remedy}"
+            )
+
+
+def _prepare_turns(wanted: _Image, images: Sequence[_Image]) -> None:
+    """Give those that were cancelled with *wanted* a turn, should flytekit come to them."""
+    for image in images:
+        if image is not wanted and isinstance(image.outcome, SolveCanceledError):
+            image.outcome = None
 
 
 def _labels(images: Sequence[_Image]) -> dict[str, str]:
@@ -237,14 +302,19 @@ def _labels(images: Sequence[_Image]) -> dict[str, str]:
     }
 
 
-def _has_engine() -> bool:
-    """Whether a Docker Engine is at hand, where an image that is not pushed can be used."""
-    return bool(os.environ.get("DOCKER_HOST")) or Path("/var/run/docker.sock").exists()
+def _is_loaded(name: str) -> bool:
+    """Whether the Docker Engine that a local image goes to has it; no when it cannot be asked."""
+    engine = usable_engine(os.environ)
+    with suppress(BuildkitSpecError):
+        return engine is not None and has_image(engine, name)
+    return False
 
 
 def _doubt(name: str, error: BuildkitSpecError) -> None:
     """Raise, or take the image for there as flytekit does, when that is asked for."""
-    if not os.environ.get(FAST_FAIL) or flag(FAST_FAIL):
+    with _told():
+        is_error = not os.environ.get(FAST_FAIL) or flag(FAST_FAIL)
+    if is_error:
         raise _flyte_error(error)
     click.secho(f"Failed to check if the image exists with error:\n {error}", fg="red")
     click.secho(f"Flytekit assumes the image {name} already exists.", fg="blue")

@@ -7,30 +7,31 @@ Flyte's own images are what tasks expect: user ``flytekit``, files in ``/root``,
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from buildkit_spec._version import __version__
-from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.plugins.flytekit import LABEL
 from buildkit_spec.plugins.flytekit_ahead import fresh, plain_name
-from buildkit_spec.spec import ImageSpec, RequirementKind, requirement_files
+from buildkit_spec.plugins.flytekit_needs import lacking, needed_packages, with_needed
+from buildkit_spec.spec import ImageSpec
 from buildkit_spec.spec.environment import DEFAULT_IMAGE
 from buildkit_spec.spec.from_flytekit import translate
 
 _USER = "flytekit"
-_FLYTEKIT = re.compile(r"\s*flytekit\s*($|[\[=<>!~;@#,])", re.IGNORECASE)
 
 
-def to_ours(spec: Any, bases: Mapping[str, Any]) -> ImageSpec:
+def to_ours(
+    spec: Any, bases: Mapping[str, Any], tell: Callable[[str], object] = lambda _: None
+) -> ImageSpec:
     """Return our spec of flytekit's, called as flytekit calls it, with the files it has now.
 
     Args:
         spec: As flytekit hands it to a builder, or with a base image that is a spec.
         bases: flytekit's specs that are bases, by image name.
+        tell: Told what may be missing in the image; by default nobody is.
 
     Raises:
         SpecValidationError: A value is wrong, or files are missing; all of them.
@@ -55,12 +56,18 @@ def to_ours(spec: Any, bases: Mapping[str, Any]) -> ImageSpec:
         base_image=base,
         builder_options={
             "user": _USER,
+            "like_flyte": True,
             **options,
             "labels": {**options.get("labels", {}), LABEL: f"buildkit-spec {__version__}"},
         },
     )
-    if not has_flytekit and RequirementKind.of(spec.requirements or "") is RequirementKind.TEXT:
-        made = _with_flytekit(made)
+    needed = needed_packages(spec, has_flytekit=has_flytekit)
+    for package in lacking(made, needed):
+        tell(
+            f"{spec.requirements} does not lock {package}, which Flyte needs in the image: "
+            "lock it, unless the base image has it."
+        )
+    made = with_needed(made, needed)
     tag = plain_name(spec).rpartition(":")[2]
     return made.known_as(container_id(spec, bases), tag, _source_files(spec))
 
@@ -104,26 +111,6 @@ def _default_base(python_version: Any) -> tuple[str, bool]:
         return image, version.count(".") == 1
     except (KeyError, ValueError):
         return f"python:{version}-slim", False
-
-
-def _with_flytekit(spec: ImageSpec) -> ImageSpec:
-    """Return the spec with flytekit as it is installed here, unless it names one itself.
-
-    Source: flytekit ``image_spec/default_builder.py``, ``prepare_python_install``.
-    """
-    from importlib import metadata
-
-    named = list(spec.packages or ())
-    try:
-        for file in requirement_files(spec):
-            named += file.content.decode(errors="replace").splitlines()
-    except SpecValidationError:
-        return spec  # told, with all other problems, when the tag is made
-    if any(_FLYTEKIT.match(one) for one in named):
-        return spec
-    version = metadata.version("flytekit")
-    is_released = version and "dev" not in version
-    return spec.with_packages(f"flytekit=={version}" if is_released else "flytekit")
 
 
 def _source_files(spec: Any) -> tuple[str, ...] | None:

@@ -18,6 +18,7 @@ from buildkit_spec.values import Platform, Reference
 _PYTHON = re.compile(r"^[23](\.(0|[1-9]\d*)){1,2}((a|b|rc)\d+|t)?$")
 _TAG = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 _SLICE = re.compile(r"^(\.[1-9]\d?)?$")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 _VARIABLE = re.compile(r"^[^=\x00-\x20\x7f]+$")
 _REGISTRY_FORMS = "as in localhost:30000, ghcr.io/username or docker.io/username"
 _MAX_PORT = 65535
@@ -185,11 +186,18 @@ def variable(value: object) -> str:
 def variable_value(value: object) -> str:
     """Return the value of an environment variable, which may be empty.
 
+    A whole number is what it says. Nothing else is turned into text: YAML's ``yes`` would be
+    ``True``, and ``3.10`` be ``3.1``.
+
     Raises:
-        Refusal: It is no text; nothing is turned into text, as YAML's ``yes`` would be ``True``.
+        Refusal: It is no text.
     """
     if value is None:
         raise Refusal("has no value", 'write "" for an empty one')
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, Unquoted) and _WHOLE.fullmatch(value.text):
+        return value.text
     return any_text(value)
 
 

@@ -78,6 +78,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "user": options.user or None,
         "workdir": options.workdir or None,
         "plain": options.plain or None,
+        "like_flyte": options.like_flyte or None,
         "image_id": options.image_id or None,
         "run_in": options.run_in or None,
         "copy_to": options.copy_to or None,

@@ -31,7 +31,7 @@ def broken_laws(spec: ImageSpec, wrong: Collection[str]) -> list[Problem]:
 
 def _lock_is_complete(spec: ImageSpec) -> Iterator[Problem]:
     kind = RequirementKind.of(spec.requirements or "")
-    if kind is not RequirementKind.TEXT and spec.packages:
+    if kind not in {RequirementKind.TEXT, RequirementKind.PYPROJECT} and spec.packages:
         yield Problem(
             "packages",
             f"cannot be added to {kind.value}, which is complete as it is",

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from buildkit_spec.errors import Problem, SpecValidationError
+from buildkit_spec.errors import FileChangedError, Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
 from buildkit_spec.spec.changeable import Changeable
 from buildkit_spec.spec.checked import checked
@@ -184,7 +184,8 @@ class ImageSpec(Changeable):
 
         Args:
             id: What stands for the spec inside its image, in place of our `id`.
-            tag: The image's tag, as long as the files are what they are now.
+            tag: The image's tag; asking for it is an error once the files are not what they are
+                now.
             source: The files of ``source_root``, relative to it, if that tool chose them.
 
         Raises:
@@ -218,11 +219,18 @@ class ImageSpec(Changeable):
         Raises:
             SpecValidationError: Files are missing; all of them.
             SpecError: A file cannot be read.
+            FileChangedError: Another tool gave the tag, for files that have changed since.
         """
         spec_hash = identity.short_hash(identity.contents(self))
         given = self.origin.identity
         if given and spec_hash == given.contents:
             return given.tag
+        if given and given.contents:
+            raise FileChangedError(
+                f"files of {self.name} changed since its tag was made: {given.tag}",
+                path=self.source_root or "",
+                remedy="build again; nothing was pushed",
+            )
         return self.tag_format.format(spec_hash=spec_hash) if self.tag_format else spec_hash
 
     def image_name(self) -> str:

@@ -189,6 +189,8 @@ class BuilderOptions(Checked):
         workdir: Working directory of the image, absolute; by default ``/root``.
         plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id but
             `image_id`, and the base image's working directory where none is given.
+        like_flyte: Whether the image gets what flytekit's own builder gives every image: see
+            `buildkit_spec.plan.flyte`. On for specs that come from flytekit.
         image_id: What ``_F_IMG_ID`` says inside the image, in place of the spec's own id.
         labels: Labels of the image, by key.
         network: Network of the build steps: ``default`` (a network of the build's own), ``host``
@@ -235,6 +237,7 @@ class BuilderOptions(Checked):
     user: str = checked(_user, default="")
     workdir: str = checked(absolute_path, default="")
     plain: bool = checked(switch, default=False)
+    like_flyte: bool = checked(switch, default=False)
     image_id: str = checked(line, default="")
     labels: Mapping[str, str] = checked(mapping_of(line, any_text), default=FrozenDict())
     network: Literal["", "default", "host", "none"] = checked(

@@ -19,7 +19,7 @@ _LOCAL = re.compile(
 )
 _SINGLE_EQUALS = re.compile(r"^([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*=\s*([0-9][^=\s]*)$")
 _BLANK_VERSION = re.compile(r"^([A-Za-z0-9._-]+)\s+([0-9][\w.]*)$")
-_DEBIAN = re.compile(r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~_-]+)?-?$")
+_DEBIAN = re.compile(r"^[a-z0-9][a-z0-9+.*?-]+(:[a-z0-9-]+)?([=/][A-Za-z0-9.+:~_*?-]+)?-?$")
 _CONDA = re.compile(
     r"^(?:[A-Za-z0-9_./-]+::)?[A-Za-z0-9_][A-Za-z0-9_.-]*"
     r"(?:\[[^\]\s]*\]|[ =<>!~,|0-9A-Za-z_.*+-]*)$"
@@ -87,6 +87,8 @@ def _meant(requirement: str) -> str:
 
 def debian_package(value: object) -> str:
     """Return the name of a Debian package, with ``:arch``, ``=version`` or ``/release`` or not.
+
+    ``*`` and ``?`` stand for what apt takes them for; no shell sees them.
 
     Raises:
         Refusal: It is not one.

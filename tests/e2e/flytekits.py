@@ -7,7 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
+
+from pulled import PulledImage
+
+from buildkit_spec import BuildkitBuilder, ImageSpec
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "examples" / "flyte"
@@ -48,6 +53,18 @@ def image_spec(folder: Path, registry: str) -> Project:
     return project
 
 
+def flytekit_base(buildkit_host: str, registry: str, base_image: str) -> str:
+    """Return what Flyte's default image is elsewhere: Python with flytekit in it."""
+    spec = ImageSpec(
+        name="flytekit-base",
+        registry=f"{registry}/flyte",
+        base_image=base_image,
+        packages=[f"flytekit=={metadata.version('flytekit')}"],
+        builder_options={"user": "flytekit"},
+    )
+    return str(BuildkitBuilder(buildkit_host).build(spec).reference)
+
+
 def old_flytekit() -> str:
     """Return the Python of an environment with the oldest flytekit that can, made once."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -64,3 +81,11 @@ def old_flytekit() -> str:
     # What is tested is this tree, and its entry points.
     subprocess.run([*install, "--editable", str(REPOSITORY)], check=True)
     return str(python)
+
+
+def mount(image: PulledImage) -> None:
+    """Make what a container runtime would mount."""
+    image.path("/dev").mkdir(exist_ok=True)
+    image.path("/dev/null").touch()
+    image.path("/etc/hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")
+    image.path("/tmp").chmod(0o777)

@@ -44,12 +44,18 @@ class PulledImage:
     def history(self) -> str:
         return json.dumps(self.config.get("history", []))
 
-    def run(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a program in the image, with its environment and working directory (chroot)."""
+    def run(
+        self, *args: str, check: bool = True, user: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in the image, with its environment and working directory (chroot).
+
+        As *user* of the image, who has a home in ``/home``, or as root.
+        """
         workdir = self.config["config"].get("WorkingDir") or "/"
+        enter = ["chroot", *([f"--userspec={user}"] if user else []), str(self.rootfs)]
         done = subprocess.run(
-            ["chroot", str(self.rootfs), "/bin/sh", "-c", 'cd "$0" && exec "$@"', workdir, *args],
-            env=self.env,
+            [*enter, "/bin/sh", "-c", 'cd "$0" && exec "$@"', workdir, *args],
+            env={**self.env, **({"HOME": f"/home/{user}"} if user else {})},
             capture_output=True,
             text=True,
             check=False,

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 
 import pytest
-from flytekits import Project, image_spec, old_flytekit
+from flytekits import Project, flytekit_base, image_spec, mount, old_flytekit
 from pulled import PulledImage, pull
-
-from buildkit_spec import BuildkitBuilder, ImageSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # flytekit's own
 
 
 @pytest.fixture(scope="module", name="base")
 def _base(buildkit_host: str, registry: str, base_image: str) -> str:
-    """What Flyte's default image is elsewhere: Python with flytekit in it."""
-    from importlib import metadata
-
-    spec = ImageSpec(
-        name="flytekit-base",
-        registry=f"{registry}/flyte",
-        base_image=base_image,
-        packages=[f"flytekit=={metadata.version('flytekit')}"],
-        builder_options={"user": "flytekit"},
-    )
-    return str(BuildkitBuilder(buildkit_host).build(spec).reference)
+    return flytekit_base(buildkit_host, registry, base_image)
 
 
 @pytest.fixture(scope="module", name="example")
@@ -113,7 +103,7 @@ def test_task_runs_in_its_image(lists: PulledImage) -> None:
     )
     inputs = literals_pb2.LiteralMap(literals={"numbers": numbers})
     lists.path("/tmp/inputs.pb").write_bytes(inputs.SerializeToString())
-    _mount(lists)
+    mount(lists)
     done = lists.run(
         *["pyflyte-execute", "--inputs", "/tmp/inputs.pb", "--output-prefix", "/tmp/out"],
         *["--raw-output-data-prefix", "/tmp/raw", "--checkpoint-path", "/tmp/check"],
@@ -138,10 +128,25 @@ def test_run_builds_the_image_of_a_yaml_file(example: Project, images: dict[str,
 
 
 def test_yaml_file_is_built_without_flyte(example: Project) -> None:
-    """The same file goes through ``buildkit-spec build`` as it is."""
-    spec = ImageSpec.from_yaml(example.folder / "image.yaml")
-    assert spec.python_version == "3.11"
-    assert spec.env == {"Debug": "True"}
+    """The same file goes through ``buildkit-spec build`` as it is, whatever builder it names."""
+    example.write(
+        "envd.yaml", f"{(example.folder / 'image.yaml').read_text()}  N: 3\nbuilder: envd\n"
+    )
+    for file in ("image.yaml", "envd.yaml"):
+        done = subprocess.run(
+            [sys.executable, "-m", "buildkit_spec", "build", file, "--set", "name=alone"],
+            cwd=example.folder,
+            env={**os.environ, **example.env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        image = pull(done.stdout.strip(), example.folder / f"{file}-root")
+        assert image.env["Debug"] == "True"
+        assert image.run("python3", "-c", "import sortedcontainers").returncode == 0
+    assert image.env["N"] == "3"
+    assert "builder envd is flytekit's" in done.stderr
 
 
 def test_failing_build_is_one_clear_error(example: Project) -> None:
@@ -191,11 +196,3 @@ def one() -> int:
 def wf() -> int:
     return one()
 """
-
-
-def _mount(image: PulledImage) -> None:
-    """Make what a container runtime would mount."""
-    image.path("/dev").mkdir(exist_ok=True)
-    image.path("/dev/null").touch()
-    image.path("/etc/hosts").write_text("127.0.0.1 localhost\n", encoding="utf-8")
-    image.path("/tmp").chmod(0o777)

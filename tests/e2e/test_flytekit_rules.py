@@ -27,6 +27,7 @@ from registries import (
 )
 
 from buildkit_spec import BuildkitSpecError, ImageSpec
+from buildkit_spec.errors import FileChangedError
 from buildkit_spec.plugins.flytekit import LABEL, FlytekitBuilder, register
 from buildkit_spec.plugins.flytekit_images import FlyteBuildError
 from buildkit_spec.plugins.flytekit_spec import container_id, to_ours
@@ -62,6 +63,32 @@ def test_tags_are_flytekits() -> None:
     assert to_ours(nested, {}).id == "Gd584Accm_EIXIsIa6fbnw"
 
 
+@pytest.mark.parametrize(
+    ("fields", "tag"),
+    [
+        ({}, "qDG03qeehKYMdHDyVLKjhQ"),
+        ({"packages": []}, "J8YUUl5Kgar4DNXfxZE_GQ"),  # an empty list is not none
+        ({"env": {"A": "1", "B": "2"}}, "Jr1O8UDo_8cW6AaY9xLc1w"),
+        ({"env": {"B": "2", "A": "1"}}, "6a9DJW1VUuYb9LJb82MGjA"),  # the order counts
+        ({"tag_format": "{spec_hash}-dev"}, "YiIiKdDLSxAxI4oVRE7WGA-dev"),  # and so does this
+        ({"copy": ["src"]}, "PoRnjLZTwgBmXJX_FnNGZg"),
+        (
+            {"source_root": "src", "source_copy_mode": CopyFileDetection.ALL},
+            "cHLBEQQcrT9BLP_kc3W4yA",
+        ),
+    ],
+)
+def test_tags_are_flytekits_field_by_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], tag: str
+) -> None:
+    """Those of flytekit 1.14.0 and 1.16.31, also where another order builds the same image."""
+    monkeypatch.chdir(tmp_path)
+    Path("src").mkdir()
+    Path("src/a.py").write_text("print(1)\n")
+    spec = flytekit.ImageSpec(name="g", base_image="debian:12", **fields)
+    assert to_ours(spec, {}).tag == tag
+
+
 def test_tag_follows_requirements_and_not_who_builds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,8 +103,8 @@ def test_tag_follows_requirements_and_not_who_builds(
     assert made[0].id == "T_Vxe64MOan9L-edMUJ60w"
 
 
-def test_a_file_that_changes_during_a_build_changes_the_tag(tmp_path: Path) -> None:
-    """The tag holds as long as the files are what they were when it was made."""
+def test_a_file_that_changes_during_a_build_is_told(tmp_path: Path) -> None:
+    """The tag holds as long as the files are what they were when it was made; no other comes."""
     (tmp_path / "a.py").write_text("one")
     spec = flytekit.ImageSpec(
         name="s", source_root=str(tmp_path), source_copy_mode=CopyFileDetection.ALL
@@ -85,7 +112,8 @@ def test_a_file_that_changes_during_a_build_changes_the_tag(tmp_path: Path) -> N
     ours = to_ours(spec, {})
     assert ours.tag == spec.tag
     (tmp_path / "a.py").write_text("two")
-    assert ours.tag != spec.tag
+    with pytest.raises(FileChangedError, match="build again"):
+        _ = ours.tag
 
 
 def test_source_files_follow_flytekits_ignore_rules(tmp_path: Path) -> None:
@@ -132,6 +160,40 @@ def test_flytekit_is_added_unless_named() -> None:
     ]
     for fields, packages in cases:
         assert to_ours(flytekit.ImageSpec(**fields), {}).packages == packages
+
+
+def test_flytekit_is_added_to_a_project_unless_it_names_it(tmp_path: Path) -> None:
+    """A ``pyproject.toml`` is no lock: what Flyte needs is resolved with it."""
+    file = tmp_path / "pyproject.toml"
+    cases = [("numpy", (f"flytekit=={flytekit.__version__}",)), ("flytekit>=1.15", None)]
+    for dependency, packages in cases:
+        file.write_text(f'[project]\nname = "p"\nversion = "1"\ndependencies = ["{dependency}"]\n')
+        spec = flytekit.ImageSpec(base_image="debian:12", requirements=str(file))
+        assert to_ours(spec, {}).packages == packages
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pylock.toml"])
+def test_lock_without_flytekit_is_told(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lock is complete as it is; that the pod will not start is said before."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\nversion = "1"\n')
+    lock, entry = tmp_path / name, '[[package]]\nname = "{}"\nversion = "1"\n'
+    told: list[str] = []
+    for package in ("flytekitplugins-x", "flytekit"):
+        lock.write_text(entry.format(package))
+        spec = flytekit.ImageSpec(base_image="debian:12", requirements=str(lock))
+        assert to_ours(spec, {}, told.append).packages is None
+    assert len(told) == 1
+    assert f"{name} does not lock flytekit" in told[0]
+
+
+def test_pip_is_added_where_packages_come_at_runtime() -> None:
+    """flytekit installs them with pip, which not every interpreter has."""
+    spec = flytekit.ImageSpec(runtime_packages=["numpy"])
+    assert to_ours(spec, {}).packages == ("pip",)
+    named = flytekit.ImageSpec(runtime_packages=["numpy"], packages=["pip==24.0"])
+    assert to_ours(named, {}).packages == ("pip==24.0",)
 
 
 def test_default_base_is_flytekits_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,9 +308,60 @@ def test_unknown_is_an_error_unless_that_is_turned_off(
     assert f"assumes the image {spec.image_name()} already exists" in capsys.readouterr().out
 
 
+def test_a_switch_that_says_neither_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyflyte shows one error with its remedy."""
+    monkeypatch.setenv("FLYTE_IMG_FAST_FAIL", "y")
+    spec = flytekit.ImageSpec(
+        name="u", registry=f"127.0.0.1:{free_port()}", base_image="debian:12", builder="buildkit"
+    )
+    with pytest.raises(FlyteBuildError, match="export FLYTE_IMG_FAST_FAIL=true"):
+        FlytekitBuilder().should_build(spec)
+
+
+def test_wrong_platform_is_no_doubt(
+    store: RunningRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A typo is told, and not taken for an image that may be there."""
+    monkeypatch.setenv("FLYTE_IMG_FAST_FAIL", "false")
+    with pytest.raises(FlyteBuildError, match="linux//amd64"):
+        FlytekitBuilder().should_build(_spec(store, platform="linux//amd64"))
+
+
+def test_forced_image_of_a_silent_registry_is_not_called_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is built as it was asked for; what the registry has, nobody knows."""
+    spec = flytekit.ImageSpec(
+        name="u", registry=f"127.0.0.1:{free_port()}", base_image="debian:12", builder="buildkit"
+    ).force_push()
+    assert FlytekitBuilder().should_build(spec)
+    out = capsys.readouterr().out
+    assert "not found" not in out
+    assert "cannot be told" in out
+
+
+def test_image_without_a_registry_is_looked_up_in_the_engine(
+    store: RunningRegistry,
+    base_image: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It goes into the Engine that builds, which has it the next time."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    fields = {"base_image": base_image, "requirements": _no_requirements(store)}
+    spec = _spec(store, name=f"loaded-{os.getpid()}", registry=None, **fields)
+    builder = FlytekitBuilder()
+    assert builder.should_build(spec)
+    assert builder.build_image(spec) is None
+    assert "nothing can start it" not in capsys.readouterr().out
+    assert not FlytekitBuilder().should_build(spec)
+    assert "found. Skip building." in capsys.readouterr().out
+    assert FlytekitBuilder().should_build(spec.force_push())
+
+
 def test_wrong_spec_is_told_with_all_its_problems(store: RunningRegistry) -> None:
     """What flytekit lets through is refused before anything is built."""
-    spec = _spec(store, packages=["numpy 1.0"], builder_options={"colour": "red"}, env={"A": 1})
+    spec = _spec(store, packages=["numpy 1.0"], builder_options={"colour": "red"}, env={"A": True})
     with pytest.raises(FlyteBuildError) as caught:
         FlytekitBuilder().should_build(spec)
     assert "packages[0]" in caught.value.message
@@ -299,6 +412,29 @@ def test_built_image_goes_to_a_private_registry(
         assert response.headers["Docker-Content-Digest"] == digest
 
 
+@pytest.mark.parametrize("is_looked_up", [False, True])
+def test_a_file_that_changes_before_the_build_ends_it(
+    store: RunningRegistry, base_image: str, tmp_path: Path, is_looked_up: bool
+) -> None:
+    """Nothing goes under a tag that was made of other files, and none under a tag of ours."""
+    (tmp_path / "a.py").write_text("one")
+    spec = _spec(
+        store,
+        name=f"changing-{is_looked_up}",
+        base_image=base_image,
+        requirements=_no_requirements(store),
+        source_root=str(tmp_path),
+        source_copy_mode=CopyFileDetection.ALL,
+    )
+    builder, _ = FlytekitBuilder(), spec.tag
+    if is_looked_up:
+        assert builder.should_build(spec)
+    (tmp_path / "a.py").write_text("two")
+    with pytest.raises(FlyteBuildError, match="changed since"):
+        builder.build_image(spec)
+    assert store.call("GET", f"/v2/me/{spec.name}/tags/list").status == 404
+
+
 def test_nothing_is_pushed_when_pushing_is_off(
     store: RunningRegistry, base_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,6 +456,28 @@ def test_import_of_flytekit_loads_next_to_nothing_of_ours() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     own = ["", "._lazy", "._version", ".plugins", ".plugins.flytekit"]
     assert done.stdout.split() == [f"buildkit_spec{name}" for name in own]
+
+
+@pytest.mark.parametrize(
+    ("text", "builder"),
+    [
+        ("flyte_default = true", "buildkit"),
+        ("flyte_default = false\n", "default"),
+        ('builder = "lab"\n# ours\nflyte_default=true # all\n[builders.lab]\n', "buildkit"),
+    ],
+)
+def test_import_of_flytekit_reads_no_toml_for_one_line(
+    tmp_path: Path, text: str, builder: str
+) -> None:
+    """The default builder costs next to nothing either: the file is not parsed for it."""
+    file = tmp_path / "buildkit-spec" / "config.toml"
+    file.parent.mkdir()
+    file.write_text(text)
+    code = "import flytekit as f, sys; print(f.ImageSpec().builder, 'tomllib' in sys.modules)"
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [builder, "False"]
 
 
 def test_import_of_flytekit_survives_our_faults(tmp_path: Path) -> None:

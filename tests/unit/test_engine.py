@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from buildkit_spec import BuildkitBuilder, BuildResult, ImageBuildEngine, ImageSpec, Reference
-from buildkit_spec.errors import SolveError, SpecValidationError
+from buildkit_spec.errors import SolveCanceledError, SolveError, SpecValidationError
 from buildkit_spec.values import StatusCallback, StatusUpdate
 
 
@@ -87,6 +87,17 @@ def test_engine_names_the_builders_there_are() -> None:
     (problem,) = caught.value.problems
     assert problem.field == "builder"
     assert problem.remedy == "one of: buildkit, mine"
+
+
+def test_names_of_flytekits_builders_stand_for_ours() -> None:
+    """A spec that was written for flytekit is built as it is, unless there is one of that name."""
+    mine, theirs = Recorder(), Recorder()
+    ImageBuildEngine.register("mine", mine)
+    (spec,) = specs("a")
+    assert ImageBuildEngine.builder_for(spec.replace(builder="envd")) is mine
+    assert ImageBuildEngine.builder_for(spec.replace(builder="default")) is mine
+    ImageBuildEngine.register("envd", theirs, priority=0)
+    assert ImageBuildEngine.builder_for(spec.replace(builder="envd")) is theirs
 
 
 def test_engine_hands_on_what_it_was_asked() -> None:
@@ -225,3 +236,27 @@ def test_ctrl_c_cancels_the_builds_that_run_and_begins_no_other(
     for thread in builder.threads:
         thread.join(60)
         assert not thread.is_alive()
+
+
+class EndedByFailure(Cancellable):
+    """A builder whose first build fails when three others run."""
+
+    def _wait(self, spec: ImageSpec) -> None:
+        if spec.name in "abcd":
+            self._began.wait(60)
+        if spec.name == "a":
+            raise SolveError("no")
+        assert self._is_cancelled.wait(60)
+        raise SolveCanceledError("cancelled", code="CANCELLED")
+
+
+def test_an_essential_spec_that_fails_ends_the_others() -> None:
+    """What nobody waits for any more is cancelled, and what has not begun does not begin."""
+    builder = EndedByFailure(3)
+    ImageBuildEngine.register("mine", builder)
+    wanted = specs("a", "b", "c", "d", "e", "f")
+
+    outcomes = ImageBuildEngine.build_many(wanted, essential=wanted[0])
+
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [SolveError, *[SolveCanceledError] * 5]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buildkit_spec import ImageSpec
-from buildkit_spec.errors import SpecError, SpecValidationError
+from buildkit_spec.errors import FileChangedError, SpecError, SpecValidationError
 
 
 @dataclass
@@ -45,7 +45,7 @@ def test_from_flytekit_names_the_spec_whose_values_are_wrong() -> None:
 
 
 def test_known_as_gives_id_and_tag_until_something_changes(tmp_path: Path) -> None:
-    """A changed file changes the tag, a changed spec loses both."""
+    """A changed file leaves it without a tag, a changed spec loses both."""
     file = tmp_path / "a.py"
     file.write_text("one")
     spec = ImageSpec(source_root=str(tmp_path), base_image="debian:12")
@@ -55,7 +55,8 @@ def test_known_as_gives_id_and_tag_until_something_changes(tmp_path: Path) -> No
     assert named.force_push().id == "Their-Id"
     assert named.replace(env={"A": "b"}).id not in ("Their-Id", own)
     file.write_text("two")
-    assert named.tag != "their_tag"
+    with pytest.raises(FileChangedError, match="their_tag"):
+        _ = named.tag
 
 
 def test_known_as_takes_exactly_the_files_it_is_given(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def problem_of(field: str, value: object):
         ),
         ("packages", ["x @ git+ssh://git@github.com/a/b", "git+https://${TOKEN}@h/x"], None),
         ("packages", [], ()),
+        ("apt_packages", ["libboost-*1.74.0", "curl=7.88*", "libpng1?-16"], None),
         ("apt_packages", ["libc6:arm64", "git=1:2.39.2-1", "g++", "curl/bookworm-backports"], None),
         (
             "conda_packages",
@@ -66,6 +67,7 @@ def problem_of(field: str, value: object):
         ("conda_channels", ["conda-forge", "https://host/nvidia"], None),
         ("requirements", Path("a/requirements.txt"), "a/requirements.txt"),
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
+        ("env", {"A": 3, "B": -1, "C": 0}, {"A": "3", "B": "-1", "C": "0"}),
         ("env", {"EMPTY": "", "MULTI": "a\nb", "a.b-c": "x y"}, None),
         ("pip_secret_mounts", [[".netrc", "/root/.netrc"]], ((".netrc", "/root/.netrc"),)),
         ("pip_extra_args", "--pre --find-links '/a b'", None),

@@ -175,7 +175,7 @@ def test_all_problems_come_at_once():
             builder_config={"uv": "image"},
             builder_options={"usr": "me", "network": "bridge"},
             copy=["/etc", "../x", "ok"],
-            env={"A": 1, "B C": "x"},
+            env={"A": True, "B C": "x"},
             packages="numpy",
             pakages=["numpy"],
             python_version=3.1,

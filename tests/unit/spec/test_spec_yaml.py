@@ -77,7 +77,7 @@ def test_problems_have_line_and_column(tmp_path):
         "packages: [numpy, 'pandas=1']\n"
         "env:\n"
         "  Debug: True\n"
-        "  A: 1\n"
+        "  A: 1.5\n"
         "base_image:\n"
         "  apt_packages:\n"
         '    - "git curl"\n'
@@ -114,6 +114,11 @@ def test_unquoted_values_say_how_to_quote_them():
         'write "" for an empty one',
         'quote it: "0x1F"',
     ]
+
+
+def test_whole_number_of_a_variable_is_its_digits():
+    """As flytekit takes it: there is one way to write it, so nothing is guessed."""
+    assert ImageSpec.from_yaml("env: {A: 3, B: -1}").env == {"A": "3", "B": "-1"}
 
 
 def test_keys_are_text():
