@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from buildkit_spec.client.address import Address
 from buildkit_spec.client.endpoint import Endpoint, Wish, find_endpoint
-from buildkit_spec.client.pool_members import is_pool, pool_members
+from buildkit_spec.client.pool_members import connect_to, is_pool, pool_members
 from buildkit_spec.errors import DaemonNotFoundError
 from buildkit_spec.values import BuildWarning, Digest, Platform, StatusUpdate, VertexStatus
 
@@ -152,11 +152,8 @@ class Reach:
         from buildkit_spec.client.pool import Need, Pool
 
         def connect(member: Member) -> Client:
-            tls = endpoint.tls
-            if tls is not None and member.server_name and not tls.server_name:
-                tls = replace(tls, server_name=member.server_name)
             with clock.phase("connect"):
-                return replace(endpoint, addresses=(member.address,), tls=tls).connect()
+                return connect_to(member, endpoint)
 
         with self._lock:
             pool = self._pools.setdefault(endpoint, Pool())

@@ -1,4 +1,4 @@
-"""What one build's session serves: the folders, logins and secrets of its spec, and no others."""
+"""What one build's session serves: the files and secrets of its spec, this machine's logins."""
 
 from __future__ import annotations
 

@@ -165,11 +165,13 @@ def inspect(name: str | None) -> None:
 
 
 def _print_daemon(client: Client) -> None:
+    from buildkit_spec.progress.lines import one_line
+
     info = client.info()
     # One before 0.11, as in Docker Engine 20.10, cannot be asked.
-    click.echo(f"  version:   {f'{info.package} {info.version}'.strip() or 'not told'}")
+    click.echo(f"  version:   {one_line(f'{info.package} {info.version}') or 'not told'}")
     for worker in client.workers():
-        click.echo(f"  worker:    {worker.id}")
+        click.echo(f"  worker:    {one_line(worker.id)}")
         click.echo(f"  platforms: {', '.join(map(str, worker.platforms))}")
 
 

@@ -37,15 +37,15 @@ def command(daemon: Daemon, filters: tuple[str, ...], verbose: bool, is_json: bo
     from buildkit_spec.progress.text import size_text
 
     wanted = parse_filters(filters)
-    with daemon.find().connect() as client:
+    for client in daemon.each():
         found = client.disk_usage(wanted.expressions, unused_for_s=wanted.unused_for_s or 0)
-    records = sorted(found, key=lambda one: -one.size_bytes)
-    for record in records:
-        click.echo(record_text(record, verbose=verbose, is_json=is_json))
-    if not is_json:
-        total = sum(record.size_bytes for record in records)
-        free = sum(one.size_bytes for one in records if not one.is_in_use and not one.is_shared)
-        click.echo(f"total {size_text(total)}, of which prune can free {size_text(free)}")
+        records = sorted(found, key=lambda one: -one.size_bytes)
+        for record in records:
+            click.echo(record_text(record, verbose=verbose, is_json=is_json))
+        if not is_json:
+            total = sum(record.size_bytes for record in records)
+            free = sum(one.size_bytes for one in records if not one.is_in_use and not one.is_shared)
+            click.echo(f"total {size_text(total)}, of which prune can free {size_text(free)}")
 
 
 def record_text(record: CacheRecord, *, verbose: bool, is_json: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from buildkit_spec.cli.du import json_option
 from buildkit_spec.cli.options import Daemon, daemon_options
 
 if TYPE_CHECKING:
+    from buildkit_spec.client import Client
     from buildkit_spec.client.history import BuildRecord
     from buildkit_spec.progress.display import Mode
 
@@ -44,9 +47,7 @@ def list_builds(daemon: Daemon, state: str | None, name: str, is_json: bool) -> 
     """List builds, the latest first."""
     from buildkit_spec.progress.lines import one_line
 
-    with daemon.find().connect() as client:
-        records = client.history.records()
-    for record in records:
+    for record in (one for client in daemon.each() for one in client.history.records()):
         if (state and record.state != state) or name not in record.name:
             continue
         if is_json:
@@ -54,9 +55,8 @@ def list_builds(daemon: Daemon, state: str | None, name: str, is_json: bool) -> 
             continue
         when = f"{record.created:%Y-%m-%d %H:%M:%S}" if record.created else ""
         took = "" if record.duration_s is None else f"{record.duration_s:.1f}s"
-        click.echo(
-            f"{record.ref[:12]:12}  {when:19}  {record.state:9}  {took:>8}  {one_line(record.name)}"
-        )
+        ref, image = one_line(record.ref)[:12], one_line(record.name)
+        click.echo(f"{ref:12}  {when:19}  {record.state:9}  {took:>8}  {image}")
 
 
 @command.command()
@@ -67,8 +67,8 @@ def inspect(ref: str, daemon: Daemon, is_json: bool) -> None:
     """Show what is known of a build."""
     from buildkit_spec.progress.lines import one_line
 
-    with daemon.find().connect() as client:
-        record = client.history.find(ref)
+    with _found(daemon, ref) as (_, record):
+        pass
     document = _document(record)
     if is_json:
         click.echo(json.dumps(document, indent=2))
@@ -95,8 +95,11 @@ def logs(ref: str, daemon: Daemon, progress: Mode) -> None:
     """Show again what happened in a build; of one that runs, until it ends."""
     from buildkit_spec.cli.progress import LazyDisplay
 
-    with daemon.find().connect() as client, LazyDisplay(progress, sys.stderr) as display:
-        client.history.replay(client.history.find(ref).ref, display.callback(""))
+    with (
+        _found(daemon, ref) as (client, record),
+        LazyDisplay(progress, sys.stderr) as display,
+    ):
+        client.history.replay(record.ref, display.callback(""))
 
 
 @command.command("rm")
@@ -109,14 +112,15 @@ def remove(refs: tuple[str, ...], is_all: bool, daemon: Daemon) -> None:
 
     if bool(refs) is is_all:
         raise InvalidValueError(" ".join(refs), "name builds, or say --all")
-    with daemon.find().connect() as client:
-        found = [client.history.find(ref) for ref in refs]
-        if is_all:
-            records = client.history.records()
-            found = [one for one in records if one.completed is not None and not one.is_pinned]
-        for record in found:
+    for ref in refs:
+        with _found(daemon, ref) as (client, record):
             client.history.remove(record.ref)
             click.echo(record.ref)
+    for client in daemon.each() if is_all else ():
+        for record in client.history.records():
+            if record.completed is not None and not record.is_pinned:
+                client.history.remove(record.ref)
+                click.echo(record.ref)
 
 
 @command.command()
@@ -133,8 +137,7 @@ def export(ref: str, daemon: Daemon, output: str) -> None:
     from buildkit_spec.client.history_archive import export_record
     from buildkit_spec.session import ArchiveFile
 
-    with daemon.find().connect() as client:
-        record = client.history.find(ref)
+    with _found(daemon, ref) as (client, record):
         place = ArchiveFile(None if output == "-" else Path(output))
         try:
             with place.open({}) as file:
@@ -142,6 +145,29 @@ def export(ref: str, daemon: Daemon, output: str) -> None:
             place.commit()
         finally:
             place.discard()
+
+
+@contextmanager
+def _found(daemon: Daemon, ref: str) -> Iterator[tuple[Client, BuildRecord]]:
+    """Connect to the daemon that has a build: of a pool, the first that does.
+
+    Raises:
+        InvalidValueError: None has it, or one has several of the kind.
+    """
+    from buildkit_spec.errors import InvalidValueError
+
+    unknown: InvalidValueError | None = None
+    with closing(daemon.each()) as clients:
+        for client in clients:
+            try:
+                record = client.history.find(ref)
+            except InvalidValueError as error:
+                unknown = error
+                continue
+            yield client, record
+            return
+    assert unknown is not None
+    raise unknown
 
 
 def _document(record: BuildRecord) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -13,7 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from buildkit_spec.builder import BuildkitBuilder
-    from buildkit_spec.client import Endpoint, Tls, Wish
+    from buildkit_spec.client import Client, Endpoint, Tls, Wish
     from buildkit_spec.reach import Embedded
     from buildkit_spec.spec import ImageSpec
 
@@ -38,6 +38,26 @@ class Daemon:
         from buildkit_spec.reach import find_reachable
 
         return find_reachable(self.wish(), os.environ)
+
+    def each(self) -> Generator[Client, None, None]:
+        """Yield a connection, closed afterwards, to the daemon; of a pool to each in turn.
+
+        Whose turn it is is told on standard error.
+
+        Raises:
+            BuildkitSpecError: See `find_endpoint`; or one cannot be reached.
+        """
+        from buildkit_spec.client.pool_members import connect_to, is_pool, pool_members
+
+        endpoint = self.find()
+        if not is_pool(endpoint):
+            with endpoint.connect() as client:
+                yield client
+            return
+        for member in pool_members(endpoint):
+            click.echo(f"{member.name}:", err=True)
+            with connect_to(member, endpoint) as client:
+                yield client
 
     def wish(self) -> Wish:
         """Return it as the library has it."""

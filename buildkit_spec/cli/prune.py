@@ -61,7 +61,7 @@ def command(
     if keep_s is None:
         keep_s = parse_duration_s(keep_duration or ("0" if any(spaces) else _KEEP))
     count = freed = 0
-    with daemon.find().connect() as client:
+    for client in daemon.each():
         for record in client.prune(
             wanted.expressions,
             all=is_all,

@@ -22,14 +22,12 @@ def command(daemon: Daemon, is_json: bool) -> None:
     """Show the daemon's workers: platforms, labels, and when they clean up."""
     from buildkit_spec.progress.lines import one_line
 
-    with daemon.find().connect() as client:
-        workers = client.workers()
-    for worker in workers:
+    for worker in (one for client in daemon.each() for one in client.workers()):
         platforms = [str(one) for one in worker.platforms]
         if is_json:
             click.echo(json.dumps({**asdict(worker), "platforms": platforms}))
             continue
-        click.echo(f"{worker.id}")
+        click.echo(one_line(worker.id))
         click.echo(f"  platforms: {', '.join(platforms)}")
         for key, value in sorted(worker.labels.items()):
             click.echo(f"  {one_line(key)}: {one_line(value)}")

@@ -6,11 +6,15 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from buildkit_spec.client.address import TCP_DNS, Address
 from buildkit_spec.client.endpoint import Endpoint
 from buildkit_spec.client.pool import Member
 from buildkit_spec.errors import ConnectionFailedError
+
+if TYPE_CHECKING:
+    from buildkit_spec.client.client import Client
 
 Resolve = Callable[[str], Sequence[tuple[str, str]]]
 """From a host name to its addresses, each with a name that stays, or the address again."""
@@ -53,6 +57,19 @@ def pool_members(endpoint: Endpoint, resolve: Resolve | None = None) -> tuple[Me
             remedy="kubectl get endpoints, for the headless service",
         )
     return tuple(found.values())
+
+
+def connect_to(member: Member, endpoint: Endpoint) -> Client:
+    """Return a connection to one builder of a pool.
+
+    Raises:
+        ConnectionFailedError: It cannot be reached.
+        DeadlineExceededError: It did not answer in time.
+    """
+    tls = endpoint.tls
+    if tls is not None and member.server_name and not tls.server_name:
+        tls = replace(tls, server_name=member.server_name)
+    return replace(endpoint, addresses=(member.address,), tls=tls).connect()
 
 
 def _looked_up(address: Address, resolve: Resolve) -> Iterator[Member]:

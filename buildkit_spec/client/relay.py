@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,7 @@ from buildkit_spec.errors import BuildkitSpecError
 
 _CHUNK_BYTES = 256 * 1024
 _JOIN_S = 2.0
+_PAUSE_S = 0.05
 
 
 class Stream(Protocol):
@@ -110,7 +112,13 @@ class Relay:
     def _accept(self) -> None:
         with self._listener:
             while True:
-                near, _ = self._listener.accept()
+                try:
+                    near, _ = self._listener.accept()
+                except OSError:  # no descriptor left, for one: there will be some again
+                    if self._is_closed:
+                        return
+                    time.sleep(_PAUSE_S)
+                    continue
                 if self._is_closed:
                     near.close()
                     return

@@ -62,6 +62,7 @@ class Logins:
         self._lock = threading.Lock()
         self._helper_lock = threading.Lock()
         self._read: list[LoginFile] | None = None
+        self._stamps: tuple[tuple[int, ...], ...] = ()
         self._helped: dict[tuple[str, str], tuple[float, Credentials | None]] = {}
         self._realms: Realms | None = None
 
@@ -220,8 +221,11 @@ class Logins:
     def _files(self) -> list[LoginFile]:
         from buildkit_spec.registry.login_file import LoginFile
 
+        # Again after each login: an ECR's lasts twelve hours, and some programs run longer.
+        stamps = tuple(map(_stamp, self._paths))
         with self._lock:
-            if self._read is None:
+            if self._read is None or stamps != self._stamps:
+                self._stamps = stamps
                 inline = self._inline and LoginFile.parse(self._inline, "$DOCKER_AUTH_CONFIG")
                 files = [inline, *(LoginFile.read(path) for path in self._paths)]
                 self._read = [file for file in files if file]
@@ -239,3 +243,12 @@ class Logins:
                 )
                 self._helped[name, host] = (time.monotonic(), found)
             return found
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file; nothing of one that is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
