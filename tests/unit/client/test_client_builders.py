@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from buildkit_spec.client import Address, Endpoint, Tls, Wish, find_endpoint
 from buildkit_spec.client.configuration import load_configuration
 from buildkit_spec.client.configuration_edit import add_builder, remove_builder, use_builder
+from buildkit_spec.client.named_builder import decode
 from buildkit_spec.errors import (
     InvalidAddressError,
     InvalidValueError,
@@ -21,6 +22,7 @@ from buildkit_spec.errors import (
     SpecSyntaxError,
     SpecValidationError,
 )
+from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.values import Platform
 
 FILE = """\
@@ -420,3 +422,21 @@ def test_file_that_cannot_be_written_is_told(env: dict[str, str]) -> None:
 
     with pytest.raises(SpecError, match=r"config.toml cannot be written"):
         add_builder(env, "lab", {"address": "tcp://one:1"})
+
+
+def test_directory_of_certificates_may_have_a_server_name(tmp_path: Path) -> None:
+    """What a certificate is for need not be the address's host; files beside a folder are odd."""
+    (tmp_path / "certs").mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / "certs" / name).touch()
+    entry = {
+        "address": "tcp://10.0.0.1:1234",
+        "tls": {"directory": "certs", "server_name": "builder.test"},
+    }
+
+    tls = decode("lab", entry, tmp_path).certificates()
+
+    assert tls is not None
+    assert (tls.server_name, tls.cert) == ("builder.test", tmp_path / "certs/cert.pem")
+    with pytest.raises(Refusal):
+        decode("lab", {**entry, "tls": {"directory": "certs", "ca": "ca.pem"}}, tmp_path)

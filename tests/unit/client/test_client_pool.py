@@ -313,3 +313,42 @@ def test_pool_members_are_the_addresses_given() -> None:
         (NAMES[1], (ARM64,)),
     ]
     assert not is_pool(endpoint.only(given_twice[0]))
+
+
+def test_pool_does_not_come_back_to_who_went_away() -> None:
+    """A build moves on to another builder, also when all others were left out before; or not."""
+    fleet = Fleet()
+    need = fleet.need("spec-1", count=2)
+    first, second = fleet.pool.order(need)
+    fleet.pool.leave_out(second)
+    tried: list[str] = []
+
+    def work(far: Far) -> str:
+        tried.append(far.name)
+        if len(tried) == 1:
+            raise ConnectionFailedError("gone", address=far.name)
+        return far.name
+
+    assert fleet.pool.run(work, need) == second.name
+    assert tried == [first.name, second.name]
+
+
+def test_pool_leaves_out_who_goes_away_while_asked_for_platforms() -> None:
+    """A build for two platforms is split among those that answer; the other one is told."""
+
+    class Mute(Far):
+        def platforms(self) -> tuple[Platform, ...]:
+            raise DeadlineExceededError("no answer", timeout_s=1.0)
+
+    fleet = Fleet(lambda at: (AMD64,) if at % 2 else (ARM64,))
+    need = fleet.need("spec-1", AMD64, ARM64)
+    mute = fleet.pool.order(need)[0]
+    fleet.far[mute.name] = Mute(mute.name)
+
+    groups = fleet.pool.split(need)
+
+    assert sorted(map(str, (one for group in groups for one in group))) == sorted(
+        [str(AMD64), str(ARM64)]
+    )
+    assert [text for text in fleet.said if mute.name in text]
+    assert fleet.is_closed
