@@ -47,7 +47,7 @@ _NUMBER = struct.Struct(">L")
 _STREAM = (1 << 31) - 1
 
 # Those whose payload has one length only.
-_LENGTHS = {RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+_LENGTHS = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 # Those that belong to a stream, and those that belong to none.
 _OF_STREAMS = {DATA, HEADERS, PRIORITY, RST_STREAM, PUSH_PROMISE, CONTINUATION}
 _OF_NONE = {SETTINGS, PING, GOAWAY}
@@ -154,8 +154,19 @@ def settings(values: dict[int, int]) -> bytes:
 
 
 def read_settings(payload: bytes) -> Iterator[tuple[int, int]]:
-    """Yield what SETTINGS carries, in order."""
-    yield from _SETTING.iter_unpack(payload)
+    """Yield what SETTINGS carries, in order.
+
+    Raises:
+        ProtocolFault: A setting has a value that it may not have.
+    """
+    for name, value in _SETTING.iter_unpack(payload):
+        if name == INITIAL_WINDOW_SIZE and value > MAX_WINDOW_BYTES:
+            raise ProtocolFault(FLOW_CONTROL_ERROR, f"a window of {value} bytes")
+        if (name == ENABLE_PUSH and value > 1) or (
+            name == MAX_FRAME_SIZE and not FRAME_BYTES <= value < 1 << 24
+        ):
+            raise ProtocolFault(PROTOCOL_ERROR, f"setting {name} of {value}")
+        yield name, value
 
 
 def without_padding(flags: int, payload: bytes) -> bytes:

@@ -10,14 +10,22 @@ Source: RFC 9113.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from hpack import Decoder, Encoder
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 
 from buildkit_spec.errors import SessionError
 from buildkit_spec.session import _frames as h2
+from buildkit_spec.session._events import (
+    CallOpened,
+    CallReset,
+    DataArrived,
+    Event,
+    GoneAway,
+    HalfClosed,
+)
+from buildkit_spec.session._fields import Field, check_trailers, read_request
 from buildkit_spec.session._frames import FrameReader, ProtocolFault
 
 FIRST_WINDOW_BYTES = 1 << 10
@@ -28,71 +36,34 @@ _CONNECTION_CREDIT_BYTES = 1 << 24
 _MAX_STREAMS = 256
 _MAX_HEADER_BYTES = 1 << 20  # a Dockerfile's ignore file may come as thousands of patterns
 _MAX_REPLIES_BYTES = 1 << 20  # of a peer that makes us answer, and takes no answers
+_MAX_IDLE_FRAMES = 10_000  # one after the other; a few are usual
 _USUAL_WINDOW_BYTES = 65535
 
 
-class CallOpened(NamedTuple):
-    """The peer opened a stream.
-
-    Attributes:
-        stream: HTTP/2 stream id.
-        path: ``/package.Service/Method``.
-        metadata: Headers other than pseudo-headers, in lower case.
-    """
-
-    stream: int
-    path: str
-    metadata: Mapping[str, tuple[str, ...]]
-
-
-class DataArrived(NamedTuple):
-    """Bytes on a stream.
-
-    Attributes:
-        stream: HTTP/2 stream id.
-        data: The bytes.
-        credit: Bytes to give back by `Connection.give_credit` once they are dealt with.
-    """
-
-    stream: int
-    data: bytes
-    credit: int
-
-
-class HalfClosed(NamedTuple):
-    """The peer sends no more on this stream."""
-
-    stream: int
-
-
-class CallReset(NamedTuple):
-    """The stream is at its end, and nobody wants an answer any more."""
-
-    stream: int
-
-
-class GoneAway(NamedTuple):
-    """The peer ends the connection."""
-
-
-Event = CallOpened | DataArrived | HalfClosed | CallReset | GoneAway
-
-
 class _Stream:
-    """What is known of an open stream: bytes that each side may send, and that none follow."""
+    """What is known of an open stream.
 
-    __slots__ = ("credit", "is_half_closed", "room")
+    Attributes:
+        room: How many bytes we may send.
+        credit: How many the peer may.
+        left_bytes: How many it has yet to send, where it has told.
+        is_half_closed: Whether it sends no more.
+    """
 
-    def __init__(self, room: int) -> None:
+    __slots__ = ("credit", "is_half_closed", "left_bytes", "room")
+
+    def __init__(self, room: int, left_bytes: int | None) -> None:
         self.room = room
         self.credit = FIRST_WINDOW_BYTES
+        self.left_bytes = left_bytes
         self.is_half_closed = False
 
 
 class Connection:
     """The server's side of one connection.
 
-    PING and SETTINGS are answered by themselves; what is to go out is fetched by `take`.
+    PING and SETTINGS are answered by themselves; what is to go out is fetched by `take`. A call
+    counts against the limit until it has ended and `done` was told of it.
     """
 
     def __init__(self) -> None:
@@ -100,9 +71,14 @@ class Connection:
         self._decoder = Decoder()
         self._decoder.max_header_list_size = _MAX_HEADER_BYTES
         self._encoder = Encoder()
+        # Answers have few headers and short ones. Without a table, the peer may change its size as
+        # it likes: ours is never larger, and is told once.
+        self._encoder.header_table_size = 0
         self._streams: dict[int, _Stream] = {}
+        self._working: set[int] = set()  # calls that are worked on, be they reset or not
         self._last = 0  # the newest stream's id
         self._ended: deque[int] = deque(maxlen=_MAX_STREAMS)  # by us, before the peer did
+        self._closed: deque[int] = deque(maxlen=_MAX_STREAMS)  # with the peer's knowing
         self._has_settings = False
         self._block: tuple[int, int, bytearray] | None = None  # headers that are continued
         self._credit = _CONNECTION_WINDOW_BYTES
@@ -110,10 +86,10 @@ class Connection:
         self._room = self._stream_room = _USUAL_WINDOW_BYTES
         self._out: list[bytes | memoryview] = []
         self._replies_bytes = 0
+        self._idle_frames = 0
         self._handlers: dict[int, Callable[[int, int, bytes, list[Event]], None]] = {
             h2.DATA: self._on_data,
             h2.HEADERS: self._on_headers,
-            h2.PRIORITY: self._on_priority,
             h2.RST_STREAM: self._on_reset,
             h2.SETTINGS: self._on_settings,
             h2.PUSH_PROMISE: self._on_promise,
@@ -148,7 +124,8 @@ class Connection:
                 except ProtocolFault as fault:
                     if not fault.stream:
                         raise
-                    self.reset(fault.stream, fault.code)
+                    self._forget(fault.stream)
+                    self._reply(h2.frame(h2.RST_STREAM, 0, fault.stream, h2.number(fault.code)))
                     events.append(CallReset(fault.stream))
         except ProtocolFault as fault:
             self._farewell(fault.code)
@@ -167,6 +144,14 @@ class Connection:
             raise ProtocolFault(h2.PROTOCOL_ERROR, "a frame amidst headers")
         if handler := self._handlers.get(kind):
             handler(flags, stream, payload, events)
+        else:  # PRIORITY, which is of no use any more, and what we do not know
+            self._endure()
+
+    def _endure(self) -> None:
+        """Count a frame that brings nothing."""
+        self._idle_frames += 1
+        if self._idle_frames > _MAX_IDLE_FRAMES:
+            raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "a flood of frames that bring nothing")
 
     def _on_data(self, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
         size = len(payload)
@@ -175,8 +160,7 @@ class Connection:
             raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "more data than there was room for")
         known = self._streams.get(stream)
         if known is None or known.is_half_closed:
-            self.restore(size)
-            self._refuse(stream)
+            self._refuse_data(stream, size)
             return
         known.credit -= size
         if known.credit < 0:
@@ -186,9 +170,20 @@ class Connection:
             payload = h2.without_padding(flags, payload)
         if size:
             events.append(DataArrived(stream, payload, size))
-        if flags & h2.END_STREAM:
-            known.is_half_closed = True
-            events.append(HalfClosed(stream))
+        if payload:
+            self._idle_frames = 0
+        elif not flags & h2.END_STREAM:
+            self._endure()
+        if known.left_bytes is not None:
+            known.left_bytes -= len(payload)
+        if flags & h2.END_STREAM or (known.left_bytes or 0) < 0:
+            self._half_close(stream, known, events)
+
+    def _half_close(self, stream: int, known: _Stream, events: list[Event]) -> None:
+        if known.left_bytes:
+            raise ProtocolFault(h2.PROTOCOL_ERROR, "another length than was told", stream)
+        known.is_half_closed = True
+        events.append(HalfClosed(stream))
 
     def _on_headers(self, flags: int, stream: int, payload: bytes, events: list[Event]) -> None:
         block = h2.without_padding(flags, payload)
@@ -208,6 +203,8 @@ class Connection:
         if self._block is None:
             raise ProtocolFault(h2.PROTOCOL_ERROR, "a continuation of nothing")
         self._block[2].extend(payload)
+        if not payload:
+            self._endure()
         if len(self._block[2]) > _MAX_HEADER_BYTES:
             raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "endless headers")
         if flags & h2.END_HEADERS:
@@ -218,66 +215,65 @@ class Connection:
         stream, flags, block = self._block
         self._block = None
         try:
-            headers = self._decoder.decode(bytes(block), raw=True)
+            decoded = self._decoder.decode(bytes(block), raw=True)
+            headers = [(bytes(name), bytes(value)) for name, value in decoded]
         except OversizedHeaderListError as error:
             raise ProtocolFault(h2.ENHANCE_YOUR_CALM, "endless headers") from error
         except (HPACKError, IndexError) as error:
             raise ProtocolFault(h2.COMPRESSION_ERROR, "headers that cannot be read") from error
-        is_last = bool(flags & h2.END_STREAM)
         known = self._streams.get(stream)
         if known is not None and not known.is_half_closed:
-            if not is_last:
+            if not flags & h2.END_STREAM:
                 raise ProtocolFault(h2.PROTOCOL_ERROR, "headers amidst data", stream)
+            check_trailers(stream, headers)
         elif stream <= self._last:
-            self._refuse(stream)
+            self._refuse_headers(stream)
             return
         else:
-            self._last = stream
-            if len(self._streams) >= _MAX_STREAMS:
-                raise ProtocolFault(h2.REFUSED_STREAM, "too many calls", stream)
-            opened = _opened(stream, headers)
-            self._streams[stream] = known = _Stream(self._stream_room)
-            events.append(opened)
-        if is_last:
-            known.is_half_closed = True
-            events.append(HalfClosed(stream))
+            known = self._open(stream, headers, events)
+        if flags & h2.END_STREAM:
+            self._half_close(stream, known, events)
 
-    def _on_priority(self, _flags: int, stream: int, payload: bytes, _: list[Event]) -> None:
-        if len(payload) != 5:
-            raise ProtocolFault(h2.FRAME_SIZE_ERROR, "a priority of another size", stream)
+    def _open(self, stream: int, headers: Sequence[Field], events: list[Event]) -> _Stream:
+        self._last = stream
+        if len(self._working | self._streams.keys()) >= _MAX_STREAMS:
+            raise ProtocolFault(h2.REFUSED_STREAM, "too many calls", stream)
+        request = read_request(stream, headers)
+        self._idle_frames = 0
+        self._working.add(stream)
+        self._streams[stream] = opened = _Stream(self._stream_room, request.size_bytes)
+        events.append(CallOpened(stream, request.path, request.metadata))
+        return opened
 
     def _on_reset(self, _flags: int, stream: int, _payload: bytes, events: list[Event]) -> None:
         if stream > self._last or not stream % 2:
             raise ProtocolFault(h2.PROTOCOL_ERROR, f"a reset of stream {stream}, which never was")
         if self._streams.pop(stream, None):
+            self._closed.append(stream)
             events.append(CallReset(stream))
+        else:
+            self._endure()
 
     def _on_settings(self, flags: int, _stream: int, payload: bytes, _events: list[Event]) -> None:
         if flags & h2.ACK:
+            self._endure()
             return
-        for name, value in h2.read_settings(payload):
-            if name == h2.INITIAL_WINDOW_SIZE:
-                if value > h2.MAX_WINDOW_BYTES:
-                    raise ProtocolFault(h2.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
-                for known in self._streams.values():
-                    known.room += value - self._stream_room  # may go below nothing
-                    if known.room > h2.MAX_WINDOW_BYTES:
-                        raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "a window that is too large")
-                self._stream_room = value
-            elif name == h2.HEADER_TABLE_SIZE:
-                # Ours need not be larger than usual: it is the peer who lets us use so much.
-                self._encoder.header_table_size = min(value, 4096)
-            elif (name == h2.ENABLE_PUSH and value > 1) or (
-                name == h2.MAX_FRAME_SIZE and not h2.FRAME_BYTES <= value < 1 << 24
-            ):
-                raise ProtocolFault(h2.PROTOCOL_ERROR, f"setting {name} of {value}")
+        told = dict(h2.read_settings(payload))
+        if more := told.get(h2.INITIAL_WINDOW_SIZE, self._stream_room) - self._stream_room:
+            self._stream_room += more
+            for known in self._streams.values():
+                known.room += more  # may go below nothing
+                if known.room > h2.MAX_WINDOW_BYTES:
+                    raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "a window that is too large")
         self._reply(h2.frame(h2.SETTINGS, h2.ACK, 0, b""))
 
     def _on_promise(self, _flags: int, _stream: int, _payload: bytes, _events: list[Event]) -> None:
         raise ProtocolFault(h2.PROTOCOL_ERROR, "a client's push")
 
     def _on_ping(self, flags: int, _stream: int, payload: bytes, _events: list[Event]) -> None:
-        if not flags & h2.ACK:
+        if flags & h2.ACK:
+            self._endure()
+        else:
             self._reply(h2.frame(h2.PING, h2.ACK, 0, payload))
 
     def _on_window(self, _flags: int, stream: int, payload: bytes, _events: list[Event]) -> None:
@@ -286,7 +282,8 @@ class Connection:
         if stream and known is None:
             if stream > self._last or not stream % 2:
                 raise ProtocolFault(h2.PROTOCOL_ERROR, f"room on stream {stream}, which never was")
-            return  # it has just ended
+            self._endure()  # it has just ended
+            return
         if not more:
             raise ProtocolFault(h2.PROTOCOL_ERROR, "room for nothing", stream)
         if known is None:
@@ -296,17 +293,32 @@ class Connection:
         if max(self._room, known.room if known else 0) > h2.MAX_WINDOW_BYTES:
             raise ProtocolFault(h2.FLOW_CONTROL_ERROR, "a window that is too large", stream)
 
-    def _refuse(self, stream: int) -> None:
-        """Raise the fault of a frame on a stream that takes none.
-
-        One that we ended without the peer's knowing is none of its faults.
-        """
+    def _refuse_data(self, stream: int, size: int) -> None:
+        """Raise the fault of data on a stream that takes none, unless the peer cannot know it."""
+        self.restore(size)
         if stream > self._last or not stream % 2:
             raise ProtocolFault(h2.PROTOCOL_ERROR, f"data on stream {stream}, which never was")
         if stream not in self._ended:
             raise ProtocolFault(h2.STREAM_CLOSED, "a frame after the last", stream)
+        if not size:
+            self._endure()
+
+    def _refuse_headers(self, stream: int) -> None:
+        """Raise the fault of headers on a stream that is no new one, unless as above."""
+        if stream in self._ended:
+            self._endure()
+            return
+        if stream in self._streams:
+            raise ProtocolFault(h2.STREAM_CLOSED, "headers after the last frame", stream)
+        if stream in self._closed:
+            raise ProtocolFault(h2.STREAM_CLOSED, f"headers on stream {stream}, which has ended")
+        raise ProtocolFault(h2.PROTOCOL_ERROR, f"stream {stream} after stream {self._last}")
 
     # --- what we say
+
+    def done(self, stream: int) -> None:
+        """Note that nothing works on a call any more: until then it counts, also when reset."""
+        self._working.discard(stream)
 
     def give_credit(self, stream: int, credit: int) -> None:
         """Let the peer send this many bytes more."""
@@ -351,6 +363,7 @@ class Connection:
             kind, flags = h2.CONTINUATION, 0
         if is_last and self._streams[stream].is_half_closed:
             del self._streams[stream]
+            self._closed.append(stream)
 
     def send(self, stream: int, data: memoryview) -> None:
         """Send bytes, no more of them than there is room for; they must not change any more."""
@@ -364,9 +377,12 @@ class Connection:
 
     def reset(self, stream: int, code: int = h2.NO_ERROR) -> None:
         """End a stream both ways."""
+        self._forget(stream)
+        self._out.append(h2.frame(h2.RST_STREAM, 0, stream, h2.number(code)))
+
+    def _forget(self, stream: int) -> None:
         self._streams.pop(stream, None)
         self._ended.append(stream)
-        self._reply(h2.frame(h2.RST_STREAM, 0, stream, h2.number(code)))
 
     def leave(self) -> None:
         """End the connection."""
@@ -399,37 +415,3 @@ class Connection:
         self._out.clear()
         self._replies_bytes = 0
         return taken
-
-
-_PSEUDO = {":method", ":scheme", ":path", ":authority"}
-_OF_CONNECTIONS = {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-
-
-def _opened(stream: int, headers: Iterable[tuple[bytes, bytes]]) -> CallOpened:
-    """Return the call that these headers open.
-
-    Values are taken as they are: one that is odd is the handler's to judge.
-
-    Raises:
-        ProtocolFault: They are no request's.
-    """
-    metadata: dict[str, tuple[str, ...]] = {}
-    pseudo: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name = bytes(raw_name).decode("ascii", "replace")
-        value = bytes(raw_value).decode("utf-8", "surrogateescape")
-        if name.startswith(":"):
-            if metadata or name in pseudo or name not in _PSEUDO:
-                raise ProtocolFault(h2.PROTOCOL_ERROR, f"header {name!r}", stream)
-            pseudo[name] = value
-        elif (
-            name != name.lower()
-            or name in _OF_CONNECTIONS
-            or (name == "te" and value != "trailers")
-        ):
-            raise ProtocolFault(h2.PROTOCOL_ERROR, f"header {name!r}", stream)
-        else:
-            metadata[name] = (*metadata.get(name, ()), value)
-    if not (pseudo.get(":method") and pseudo.get(":scheme") and pseudo.get(":path")):
-        raise ProtocolFault(h2.PROTOCOL_ERROR, "a request without method, scheme or path", stream)
-    return CallOpened(stream, pseudo[":path"], metadata)

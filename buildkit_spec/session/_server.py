@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from buildkit_spec._pb._method import Method
 from buildkit_spec.errors import BuildkitSpecError, SessionError
 from buildkit_spec.session._call import (
+    CANCELLED,
     INTERNAL,
     OK,
     RESOURCE_EXHAUSTED,
@@ -27,6 +28,14 @@ from buildkit_spec.session._call import (
     Other,
     StatusError,
 )
+from buildkit_spec.session._events import (
+    CallOpened,
+    CallReset,
+    DataArrived,
+    Event,
+    GoneAway,
+    HalfClosed,
+)
 from buildkit_spec.session._framing import (
     ANSWER,
     MAX_MESSAGE_BYTES,
@@ -35,16 +44,7 @@ from buildkit_spec.session._framing import (
     message_prefix,
     status,
 )
-from buildkit_spec.session._http2 import (
-    FIRST_WINDOW_BYTES,
-    CallOpened,
-    CallReset,
-    Connection,
-    DataArrived,
-    Event,
-    GoneAway,
-    HalfClosed,
-)
+from buildkit_spec.session._http2 import FIRST_WINDOW_BYTES, Connection
 from buildkit_spec.session._pace import Pace
 
 _CHUNK_BYTES = 512 << 10
@@ -98,11 +98,12 @@ class Server:
             except SessionError as error:
                 self._end()
                 failure = error
+            starting = [(call, handler) for call, handler in opened if self._is_wanted(call)]
             if self._connection.has_output or self._sending:
                 self._has_output.notify()
         if failure is not None:
             self._on_failure(failure)
-        for call, handler in opened:
+        for call, handler in starting:
             name = f"session{call.path}"
             threading.Thread(target=self._run, args=(call, handler), name=name, daemon=True).start()
 
@@ -160,17 +161,24 @@ class Server:
         if known is not None:
             opened.append((call, known[1]))
         else:
+            self._connection.done(event.stream)
             # Not at once: the bytes that opened it may go on to reset it.
             call.trailers = (UNIMPLEMENTED, f"unknown method {event.path}")
             self.wake(call)
+
+    def _is_wanted(self, call: _ServerCall) -> bool:
+        """Whether a call is to be begun: the bytes that opened it may have reset it."""
+        if call.is_cancelled:
+            self._connection.done(call.stream)
+        return not call.is_cancelled
 
     def _run(self, call: _ServerCall, handler: Handler) -> None:
         """Run a handler in its thread; whatever it raises ends its call and nothing else."""
         code, message = OK, ""
         try:
             handler(call)
-        except CallCancelledError:
-            return
+        except CallCancelledError:  # perhaps of another call: then this one has to be ended
+            code, message = CANCELLED, "the call was given up"
         except StatusError as error:
             code, message = error.code, error.message
         except BuildkitSpecError as error:
@@ -183,6 +191,7 @@ class Server:
             failure.__cause__ = error
             self._fail(call, failure)
         with self.lock:
+            self._connection.done(call.stream)
             call.trailers = (code, message)
             self.wake(call)
 

@@ -216,3 +216,49 @@ def test_calls_beyond_what_the_peer_was_told_are_refused_one_by_one() -> None:
 
     assert peer.statuses == {2 * index + 1: "0" for index in range(256)}
     assert not failures
+
+
+def test_calls_reset_in_a_flood_get_no_more_threads_than_calls_may_be_open() -> None:
+    """A call that is reset counts while its handler runs; the handler may be deaf to the reset."""
+    failures: list[Any] = []
+    release = threading.Event()
+    begun: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+
+    def handler(call: Any) -> None:
+        begun.put(threading.current_thread())
+        release.wait(TIMEOUT_S)
+
+    peer, server = Peer(), Server({STREAM: handler}, failures.append)
+    for index in range(1000):
+        peer.open(2 * index + 1, STREAM.path)
+        server.receive(peer.h2.data_to_send())
+        peer.h2.reset_stream(2 * index + 1)
+        server.receive(peer.h2.data_to_send())
+    threads = [begun.get(timeout=TIMEOUT_S) for _ in range(256)]
+
+    assert begun.empty()
+    release.set()
+    for thread in threads:
+        thread.join(TIMEOUT_S)
+    peer.open(2001, STREAM.path)
+    converse(peer, server, {2001}, [peer.h2.data_to_send()])
+    assert peer.statuses == {2001: "0"}
+    assert begun.qsize() == 1
+    assert not failures
+
+
+def test_call_taken_back_in_the_bytes_that_opened_it_is_not_begun() -> None:
+    """Calls that nobody wants any more cost no thread, however many they are."""
+    begun: list[str] = []
+    failures: list[Any] = []
+    peer, server = Peer(), Server({STREAM: lambda call: begun.append("one")}, failures.append)
+    for index in range(1000):
+        peer.open(2 * index + 1, STREAM.path)
+        peer.h2.reset_stream(2 * index + 1)
+    server.receive(peer.h2.data_to_send())
+    peer.open(2001, CHECK, b"")
+    converse(peer, server, {2001}, [peer.h2.data_to_send()])
+
+    assert begun == []
+    assert peer.statuses == {2001: "12"}
+    assert not failures

@@ -401,3 +401,15 @@ def test_messages_are_cut_the_same_however_bytes_arrive(
 
     assert found == payloads
     assert reader.is_between
+
+
+def test_handler_that_gives_up_by_itself_ends_its_call(serve: Serve) -> None:
+    """An error that tells of a cancelled call ends one that is not: the peer does not wait."""
+
+    def handler(call: Any) -> None:
+        raise CallCancelledError  # as when it uses another call, and that was cancelled
+
+    served = serve(answering(handler))
+
+    assert status_of(served)[0] is grpc.StatusCode.CANCELLED
+    assert not served.failures
