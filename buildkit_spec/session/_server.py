@@ -8,12 +8,10 @@ A call's answers wait in a bounded buffer until the peer has room for them.
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from buildkit_spec._pb._method import Method
 from buildkit_spec.errors import BuildkitSpecError, SessionError
@@ -21,11 +19,9 @@ from buildkit_spec.session._call import (
     CANCELLED,
     INTERNAL,
     OK,
-    RESOURCE_EXHAUSTED,
     UNIMPLEMENTED,
     CallCancelledError,
     Handler,
-    Other,
     StatusError,
 )
 from buildkit_spec.session._events import (
@@ -38,23 +34,12 @@ from buildkit_spec.session._events import (
 )
 from buildkit_spec.session._framing import (
     ANSWER,
-    MAX_MESSAGE_BYTES,
-    MessageReader,
-    Outgoing,
-    message_prefix,
     status,
 )
-from buildkit_spec.session._http2 import FIRST_WINDOW_BYTES, Connection
-from buildkit_spec.session._pace import Pace
+from buildkit_spec.session._http2 import Connection
+from buildkit_spec.session._server_call import BUFFER_BYTES, ServerCall
 
 _CHUNK_BYTES = 512 << 10
-_CALL_BUFFER_BYTES = 2 << 20
-_CORK_BYTES = 64 << 10
-_BACKLOG_BYTES = 4 << 20
-_CREDIT_BYTES = 256 << 10
-_WINDOW_BYTES = 4 << 20
-_FEW = 64
-_GATHER_S = 0.004
 
 
 class Server:
@@ -78,14 +63,14 @@ class Server:
         self._connection = Connection()
         self.lock = threading.Lock()  # guards the connection and all calls
         self._has_output = threading.Condition(self.lock)
-        self._calls: dict[int, _ServerCall] = {}
-        self._sending: dict[int, _ServerCall] = {}  # those with something to send, in turn
+        self._calls: dict[int, ServerCall] = {}
+        self._sending: dict[int, ServerCall] = {}  # those with something to send, in turn
         self._is_closed = False
         self.receipts = 0  # how often the peer's bytes came
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer."""
-        opened: list[tuple[_ServerCall, Handler]] = []
+        opened: list[tuple[ServerCall, Handler]] = []
         failure: SessionError | None = None
         with self.lock:
             if self._is_closed:
@@ -133,7 +118,7 @@ class Server:
         self._sending.clear()
         self._has_output.notify_all()
 
-    def _handle(self, event: Event, opened: list[tuple[_ServerCall, Handler]]) -> None:
+    def _handle(self, event: Event, opened: list[tuple[ServerCall, Handler]]) -> None:
         if isinstance(event, CallOpened):
             self._open(event, opened)
             return
@@ -154,9 +139,9 @@ class Server:
             self._forget(call)
             call.cancel()
 
-    def _open(self, event: CallOpened, opened: list[tuple[_ServerCall, Handler]]) -> None:
+    def _open(self, event: CallOpened, opened: list[tuple[ServerCall, Handler]]) -> None:
         known = self._handlers.get(event.path)
-        call = _ServerCall(self, event, known[0].request if known else Message)
+        call = ServerCall(self, event, known[0].request if known else Message)
         self._calls[event.stream] = call
         if known is not None:
             opened.append((call, known[1]))
@@ -166,13 +151,13 @@ class Server:
             call.trailers = (UNIMPLEMENTED, f"unknown method {event.path}")
             self.wake(call)
 
-    def _is_wanted(self, call: _ServerCall) -> bool:
+    def _is_wanted(self, call: ServerCall) -> bool:
         """Whether a call is to be begun: the bytes that opened it may have reset it."""
         if call.is_cancelled:
             self._connection.done(call.stream)
         return not call.is_cancelled
 
-    def _run(self, call: _ServerCall, handler: Handler) -> None:
+    def _run(self, call: ServerCall, handler: Handler) -> None:
         """Run a handler in its thread; whatever it raises ends its call and nothing else."""
         code, message = OK, ""
         try:
@@ -195,29 +180,29 @@ class Server:
             call.trailers = (code, message)
             self.wake(call)
 
-    def _fail(self, call: _ServerCall, error: BuildkitSpecError) -> None:
+    def _fail(self, call: ServerCall, error: BuildkitSpecError) -> None:
         # After a reset, what goes wrong in a handler is the reset's echo.
         if not call.is_cancelled:
             self._on_failure(error)
 
-    def _forget(self, call: _ServerCall) -> None:
+    def _forget(self, call: ServerCall) -> None:
         call.settle()
         self._calls.pop(call.stream, None)
         self._sending.pop(call.stream, None)
 
-    def wake(self, call: _ServerCall) -> None:
+    def wake(self, call: ServerCall) -> None:
         """Have the call's output sent. The lock is held."""
         if call.stream in self._calls:
             self._sending[call.stream] = call
             self._has_output.notify()
 
-    def widen(self, call: _ServerCall, more: int) -> None:
+    def widen(self, call: ServerCall, more: int) -> None:
         """Let the peer send more on a call than it was given. The lock is held."""
         if not self._is_closed:
             self._connection.widen(call.stream, more)
             self._has_output.notify()
 
-    def credit(self, call: _ServerCall) -> int:
+    def credit(self, call: ServerCall) -> int:
         """Return what the peer may still send on a call. The lock is held."""
         return self._connection.credit(call.stream)
 
@@ -225,7 +210,7 @@ class Server:
         """Note bytes of a call that were dealt with. The lock is held."""
         self._connection.restore(credit)
 
-    def give_credit(self, call: _ServerCall, credit: int) -> None:
+    def give_credit(self, call: ServerCall, credit: int) -> None:
         """Let the peer send more on a call. The lock is held."""
         if not self._is_closed:
             self._connection.give_credit(call.stream, credit)
@@ -239,7 +224,7 @@ class Server:
         for call in list(self._sending.values()):
             self._send(call, share)
 
-    def _send(self, call: _ServerCall, share: int) -> None:
+    def _send(self, call: ServerCall, share: int) -> None:
         output = call.output
         if output:
             if not call.has_begun:
@@ -250,7 +235,7 @@ class Server:
                 part = output.take(left)
                 self._connection.send(call.stream, part)
                 left -= len(part)
-            if output.size_bytes < _CALL_BUFFER_BYTES // 2:
+            if output.size_bytes < BUFFER_BYTES // 2:
                 call.changed.notify_all()
         if output:
             return
@@ -265,166 +250,3 @@ class Server:
             self._connection.reset(call.stream)
         self._forget(call)
         call.cancel()  # for a thread of the handler's that still reads
-
-
-class _ServerCall:
-    """One call; see `buildkit_spec.session._call.Call`."""
-
-    def __init__(self, server: Server, opened: CallOpened, request: type[Message]) -> None:
-        self.stream = opened.stream
-        self.path = opened.path
-        self.metadata = opened.metadata
-        self.output = Outgoing()
-        self.has_begun = False
-        self.is_half_closed = False
-        self.is_cancelled = False
-        self.trailers: tuple[int, str] | None = None
-        self.changed = threading.Condition(server.lock)
-        self._server = server
-        self._request = request
-        self._reader = MessageReader()
-        self._arrived: deque[bytes] = deque()
-        self._backlog_bytes = 0
-        self._owed_credit = 0
-        self._is_wide = False
-        self._pace = Pace()
-        self._fault: SessionError | None = None
-
-    def messages(self) -> Iterator[Any]:
-        return self.messages_as(self._request)
-
-    def messages_as(self, kind: type[Other]) -> Iterator[Other]:
-        while (message := self._next(kind)) is not None:
-            yield message
-
-    def arrived(self) -> list[Any]:
-        if not self._arrived:  # without the lock: what is missed now is seen the next time
-            return []
-        with self._server.lock:
-            payloads = self._take_all()
-        return [self._read(self._request, payload) for payload in payloads]
-
-    def batches(self) -> Iterator[list[Any]]:
-        while True:
-            with self._server.lock:
-                if not self._wait():
-                    return
-                is_few = len(self._arrived) < _FEW
-            if is_few:
-                time.sleep(_GATHER_S)
-            yield self.arrived()
-
-    def _take_all(self) -> list[bytes]:
-        payloads = list(self._arrived)
-        self._arrived.clear()
-        self._backlog_bytes = 0
-        self._pay()
-        return payloads
-
-    def _next(self, kind: type[Other]) -> Other | None:
-        with self._server.lock:
-            if not self._is_wide:
-                self._is_wide = True
-                self._server.widen(self, _WINDOW_BYTES - FIRST_WINDOW_BYTES)
-            if not self._wait():
-                return None
-            payload = self._arrived.popleft()
-            self._backlog_bytes -= len(payload)
-            self._pay()
-        return self._read(kind, payload)
-
-    def _wait(self) -> bool:
-        """Wait for a request; return whether there is one. The lock is held."""
-        while not self._arrived:
-            if self.is_cancelled:
-                raise CallCancelledError
-            if self._fault is not None:
-                raise self._fault
-            if self.is_half_closed:
-                return False
-            if self.output:
-                self._server.wake(self)
-            self._pay()
-            self.changed.wait()
-        return True
-
-    def _read(self, kind: type[Other], payload: bytes) -> Other:
-        try:
-            return kind.FromString(payload)
-        except DecodeError as error:
-            name = kind.DESCRIPTOR.name
-            raise SessionError(f"the daemon sent what is no {name} on {self.path}") from error
-
-    def send(self, message: Message, *, has_more: bool = False) -> None:
-        self._put((message.SerializeToString(),), has_more=has_more)
-
-    def send_all(self, payloads: Iterable[bytes]) -> None:
-        self._put(payloads, has_more=True)
-
-    def _put(self, payloads: Iterable[bytes], *, has_more: bool) -> None:
-        parts: list[bytes] = []
-        for payload in payloads:
-            if len(payload) > MAX_MESSAGE_BYTES:
-                raise StatusError(
-                    RESOURCE_EXHAUSTED,
-                    f"an answer of {len(payload)} bytes is too large (at most {MAX_MESSAGE_BYTES})",
-                )
-            parts += (message_prefix(len(payload)), payload)
-        # Small ones become one piece; a large one is not copied.
-        pieces = parts if len(parts) == 2 else [b"".join(parts)]
-        with self._server.lock:
-            while self.output.size_bytes >= _CALL_BUFFER_BYTES and not self.is_cancelled:
-                self.changed.wait()
-            if self.is_cancelled:
-                raise CallCancelledError
-            for piece in pieces:
-                self.output.put(piece)
-            if not has_more or self.output.size_bytes >= _CORK_BYTES:
-                self._server.wake(self)
-
-    # What follows is called by the server, with the lock held.
-
-    def feed(self, event: DataArrived) -> None:
-        """Take bytes of the stream."""
-        self._owed_credit += event.credit
-        if self._fault is None:
-            try:
-                for payload in self._reader.feed(event.data):
-                    self._arrived.append(payload)
-                    self._backlog_bytes += len(payload)
-            except SessionError as error:
-                self._fault = error
-            self.changed.notify_all()
-        self._pace.note(self._server.receipts)
-        self._pay()
-
-    def _pay(self) -> None:
-        """Give credit back, unless the handler is behind: then the peer has to wait for it."""
-        if self._backlog_bytes >= _BACKLOG_BYTES:
-            return
-        if self._is_wide:
-            if self._owed_credit >= _CREDIT_BYTES:
-                self.settle()
-        elif not self._arrived and not self._server.credit(self):
-            self._server.restore(self._owed_credit)
-            self._owed_credit = 0
-            self._server.widen(self, self._pace.next_bytes())
-
-    def settle(self) -> None:
-        """Give all credit back that is owed: the connection's part outlives the stream."""
-        if self._owed_credit:
-            self._server.give_credit(self, self._owed_credit)
-            self._owed_credit = 0
-
-    def half_close(self) -> None:
-        """Note that no more requests come."""
-        self.is_half_closed = True
-        if not self._reader.is_between and self._fault is None:
-            self._fault = SessionError(f"the daemon broke off within a message on {self.path}")
-        self.changed.notify_all()
-
-    def cancel(self) -> None:
-        """Let everything that waits on the call give up."""
-        self.is_cancelled = True
-        self.output.clear()
-        self.changed.notify_all()
