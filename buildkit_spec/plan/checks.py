@@ -56,6 +56,20 @@ def python_problems(context: Context) -> list[Problem]:
     return []
 
 
+def conda_problems(context: Context) -> list[Problem]:
+    """Return what is wrong with the interpreter that conda packages brought."""
+    spec, probe = context.spec, context.probe
+    if fits(context):
+        return []
+    return [
+        Problem(
+            "conda_packages",
+            f"bring Python {probe.python_version}, the spec wants {spec.python_version}",
+            f"python_version: {'.'.join(probe.python_version.split('.')[:2])!r}, or other packages",
+        )
+    ]
+
+
 def fits(context: Context) -> bool:
     """Whether the interpreter found is there and of the version wanted."""
     found, wanted = context.probe.python_version, context.spec.python_version

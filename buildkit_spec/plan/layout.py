@@ -19,7 +19,13 @@ from buildkit_spec.plan import (
     user,
 )
 from buildkit_spec.plan.assembly import Assembly
-from buildkit_spec.plan.checks import fits, python_problems, refuse, system_problems
+from buildkit_spec.plan.checks import (
+    conda_problems,
+    fits,
+    python_problems,
+    refuse,
+    system_problems,
+)
 from buildkit_spec.plan.groups import LayerGroup
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.lock import Lock
@@ -149,6 +155,7 @@ class _LayingOut:
         if spec.conda_packages:
             holder = self._conda()
             if self._context.probe.python:
+                refuse(conda_problems(self._context))
                 return holder
             self._probe(holder)
             if not wants_python(spec):
@@ -172,12 +179,12 @@ class _LayingOut:
 
     def _conda(self) -> Stage:
         """Add the environment of conda packages; it may hold an interpreter."""
-        wanted = "" if fits(self._context) else self._context.spec.python_version or ""
+        needs_python = not fits(self._context)
         stage = self._branch(
             "conda",
             "conda_packages",
             self._base,
-            lambda state: conda.install(self._context, state, python_version=wanted),
+            lambda state: conda.install(self._context, state, needs_python=needs_python),
         )
         self._context = replace(self._context, config=conda.config(self._context.config))
         self._probe(stage, conda.INTERPRETER)
