@@ -117,6 +117,7 @@ class Job:
                 self._client.build(
                     lambda gateway: self._answer_only(gateway, session.id),
                     session=session,
+                    entitlements=self._entitlements(),
                     is_internal=True,
                 )
             except SolveError as error:

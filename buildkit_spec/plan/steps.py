@@ -51,6 +51,7 @@ class Context:
         prefix: Goes before names of stages, local sources and secrets of a base image's spec.
         label: Goes before a stage's name in vertex names: the platform when there are several.
         has_secret_env: Whether the daemon can set a variable from a secret.
+        is_anew: Whether steps run though the daemon has their results.
     """
 
     spec: ImageSpec
@@ -61,6 +62,7 @@ class Context:
     prefix: str = ""
     label: str = ""
     has_secret_env: bool = True
+    is_anew: bool = False
 
     def name(self, stage: str, text: str) -> str:
         """Return the name of a vertex: ``[stage] text``, with the platform before it if needed."""
@@ -120,7 +122,7 @@ def run(
     step = state.run(
         args,
         name=name,
-        meta=llb.Meta(ignore_cache=context.spec.builder_options.no_cache),
+        meta=llb.Meta(ignore_cache=context.is_anew or context.spec.builder_options.no_cache),
         env={
             "PATH": context.config.path,
             "SOURCE_DATE_EPOCH": str(context.settings.epoch_s),

@@ -116,7 +116,12 @@ def test_python_of_another_version_than_asked_for_is_refused(
 
 @pytest.mark.parametrize("place", [".netrc", ".mamba/auth/authentication.json"])
 def test_channel_with_a_login_is_read_with_a_secret(
-    builder: BuildkitBuilder, conda: MakeSpec, tools: Path, tmp_path: Path, pulled: Pulled, place: str
+    builder: BuildkitBuilder,
+    conda: MakeSpec,
+    tools: Path,
+    tmp_path: Path,
+    pulled: Pulled,
+    place: str,
 ) -> None:
     """As micromamba finds it in the home directory; it is no part of the image."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2\n")
