@@ -70,6 +70,26 @@ def conda_problems(context: Context) -> list[Problem]:
     ]
 
 
+def layer_problems(context: Context, of_base: int, layers: int, most: int) -> list[Problem]:
+    """Return that an image has more layers than there may be, if it has.
+
+    Args:
+        context: The platform's context.
+        of_base: How many layers its base has.
+        layers: How many layers it has, the base's included.
+        most: How many there may be.
+    """
+    if layers <= most:
+        return []
+    commands = context.spec.commands or ()
+    what = f"makes {layers} layers, {of_base} of the base image; runtimes stack {most}"
+    if len(commands) > layers - most:
+        remedy = "join commands, each of which has a layer: [make && make install]"
+        return [Problem("commands", what, remedy)]
+    remedy = "use a base image with fewer layers, or one of its layers squashed"
+    return [Problem("base_image", what, remedy)]
+
+
 def fits(context: Context) -> bool:
     """Whether the interpreter found is there and of the version wanted."""
     found, wanted = context.probe.python_version, context.spec.python_version

@@ -22,6 +22,7 @@ from buildkit_spec.plan.assembly import Assembly
 from buildkit_spec.plan.checks import (
     conda_problems,
     fits,
+    layer_problems,
     python_problems,
     refuse,
     system_problems,
@@ -97,7 +98,7 @@ class _LayingOut:
         self._context = context
         self._questions = questions
         self._base = base
-        self._layers = layers
+        self._base_layers = self._layers = layers
         self._stages: list[Stage] = []
         self._lock: Lock | None = None
         self._can_merge = questions.supports("mergeop") and questions.supports("diffop")
@@ -139,6 +140,7 @@ class _LayingOut:
                 self._grow("source", "source_root", step)
             else:
                 self._branch("source", "source_root", system, step)
+        refuse(layer_problems(self._context, self._base_layers, self._layers, MOST_LAYERS))
         return Layout(
             tuple(self._stages),
             self._assembly.join(),

@@ -98,6 +98,25 @@ def test_user_owns_workdir_and_files(
     assert image.run("stat", "-c", "%U", "/root/x.txt", "/work").stdout == "worker\nworker\n"
 
 
+def test_group_of_the_user_is_made(
+    builder: BuildkitBuilder,
+    spec: MakeSpec,
+    pulled: Pulled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A group that the base lacks too: the copied files are the user's and the group's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("x")
+    image = pulled(
+        builder.build(spec(copy=["x.txt"], builder_options={"user": "worker:data-readers"}))
+    )
+
+    assert image.config["config"]["User"] == "worker:data-readers"
+    assert image.run("stat", "-c", "%U:%G", "/root/x.txt").stdout == "worker:data-readers\n"
+    assert not list(image.path("/etc").glob("*-"))
+
+
 def test_tag_format_and_id_are_in_the_image(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled
 ) -> None:
