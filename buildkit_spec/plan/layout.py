@@ -220,7 +220,7 @@ class _LayingOut:
                 self._branch(place.local_name, field, system, self._placed(place))
         if sources:
             mounts = projects.mounts(context, places, has_editable=False)
-            step = self._installed(sources, "python sources", mounts)
+            step = self._installed(sources, "python sources", mounts, is_building=True)
             self._grow("python sources", field, step)
 
     def _placed(self, place: projects.Place) -> Callable[[llb.State], llb.State]:
@@ -228,11 +228,17 @@ class _LayingOut:
         return lambda state: projects.copy(self._context, state, place, owner)
 
     def _installed(
-        self, group: LayerGroup, stage: str, mounts: Sequence[llb.Mount] = ()
+        self,
+        group: LayerGroup,
+        stage: str,
+        mounts: Sequence[llb.Mount] = (),
+        *,
+        is_building: bool = False,
     ) -> Callable[[llb.State], llb.State]:
-        arguments = divide(self._context.spec.pip_extra_args or "").install
+        context = replace(self._context, is_building=is_building)
+        arguments = divide(context.spec.pip_extra_args or "").install
         return lambda state: python.install(
-            self._context, state, group, stage=stage, arguments=arguments, mounts=mounts
+            context, state, group, stage=stage, arguments=arguments, mounts=mounts
         )
 
     def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:

@@ -40,7 +40,8 @@ def resolve(
         wanted = replace(wanted, arguments=(*wanted.arguments, "--refresh"))
     attempts = [(state, False), (whole, True)]
     for root, may_build in attempts:
-        answer = locking.resolve(context, root, wanted, may_build=may_build)
+        here = replace(context, is_building=may_build)
+        answer = locking.resolve(here, root, wanted, may_build=may_build)
         document = questions.read_file(answer, locking.ANSWER_PATH, context.platform)
         lock = read_lock(document, directory=locking.SCRATCH_DIR, hashes=wanted.hashes)
         if lock is not None:

@@ -186,7 +186,7 @@ class BuilderOptions(Checked):
 
     Attributes:
         user: User the image runs as, name or number, with ``:group`` or not; made when the base
-            has none of that name; owns the copied files. By default the base image's.
+            has none of these names; owns the copied files. By default the base image's.
         workdir: Working directory of the image, absolute; by default ``/root``.
         plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id but
             `image_id`, and the base image's working directory where none is given.
@@ -202,7 +202,7 @@ class BuilderOptions(Checked):
         copy_to: Where ``copy`` and the source files go, absolute; by default ``/root``. When
             ``copy`` is one file, it is that file's path, or its folder when that is there or a
             ``/`` ends it, as for ``COPY`` of a Dockerfile.
-        ssh: Whether ``commands`` may use this machine's ssh agent.
+        ssh: Whether ``commands``, and what builds packages, may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
         build_env: Environment of all build steps; not of the image. It goes before what the base
             image sets.
