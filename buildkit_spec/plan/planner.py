@@ -19,6 +19,7 @@ from buildkit_spec.plan.served import lineage
 from buildkit_spec.plan.settings import Settings
 from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
 from buildkit_spec.plan.steps import Context
+from buildkit_spec.plan.tools import with_resolved_tools
 from buildkit_spec.spec import ImageSpec
 from buildkit_spec.values import Platform, Reference
 
@@ -87,7 +88,8 @@ def _plan_platform(
 ) -> PlatformPlan:
     stages: tuple[Stage, ...] = ()
     state, config, layers = llb.scratch(), ImageConfig(), 0
-    for prefix, spec in chain:
+    for prefix, asked in chain:
+        spec = with_resolved_tools(asked, questions, platform)
         context = Context(
             spec=spec,
             platform=platform,

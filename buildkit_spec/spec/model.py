@@ -198,6 +198,13 @@ class ImageSpec(Changeable):
         """Return the spec with the file its lock stands in, there or not; None is no lock."""
         return self._moved(replace(self.origin, lock=path))
 
+    def with_tools(self, images: Mapping[str, str]) -> ImageSpec:
+        """Return the spec, with its id, with other images in ``builder_config``, by their fields."""
+        spec = self._moved(self.origin)
+        vars(spec)["id"] = self.id
+        vars(spec)["builder_config"] = self.builder_config.with_images(images)
+        return spec
+
     # --- identity
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -325,6 +326,12 @@ class BuilderConfig(Checked):
     micromamba_image: str = checked(image_reference, default=MICROMAMBA_IMAGE)
     python_mirror: str = checked(_url, default="")
     python_downloads: str = checked(_url, default="")
+
+    def with_images(self, images: Mapping[str, str]) -> BuilderConfig:
+        """Return it with other images, by their fields."""
+        config = copy.copy(self)
+        vars(config).update(images)
+        return config
 
     def _settle(self) -> None:
         if self.uv_image and "uv" not in self.given:

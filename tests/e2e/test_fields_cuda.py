@@ -11,8 +11,8 @@ REPOSITORY = """set -e
 mkdir -p /srv/apt && cd /srv/apt
 make() {
   mkdir -p $1/DEBIAN $1/usr/share/$1
-  printf 'Package: %s\\nVersion: %s\\nArchitecture: all\\nMaintainer: t <t@t>\\nDescription: t\\n' \\
-    $1 $2 > $1/DEBIAN/control
+  printf 'Package: %s\\nVersion: %s\\nArchitecture: all\\n' $1 $2 > $1/DEBIAN/control
+  printf 'Maintainer: t <t@t>\\nDescription: t\\n' >> $1/DEBIAN/control
   echo $2 > $1/usr/share/$1/here
   dpkg-deb --build $1 . && rm -r $1
 }
