@@ -199,7 +199,7 @@ class ImageSpec(Changeable):
         return self._moved(replace(self.origin, lock=path))
 
     def with_tools(self, images: Mapping[str, str]) -> ImageSpec:
-        """Return the spec, with its id, with other images in ``builder_config``, by their fields."""
+        """Return the spec as it is, id and all, but with these images in ``builder_config``."""
         spec = self._moved(self.origin)
         vars(spec)["id"] = self.id
         vars(spec)["builder_config"] = self.builder_config.with_images(images)
