@@ -99,6 +99,36 @@ def write_micromamba(path: Path) -> None:
     path.chmod(0o755)
 
 
+def make_tools(folder: Path) -> None:
+    """Make a folder with a channel and a micromamba.
+
+    Of its packages ``greeter`` needs an older ``greeting``, ``arrays`` needs Python, and ``snakes``
+    brings one that is no package.
+    """
+    channel = folder / "channel"
+    write_micromamba(folder / "micromamba")
+    add_package(channel, "greeting", "1.0", {"share/greeting": "hello 1\n"}, subdir="noarch")
+    add_package(channel, "greeting", "2.0", {"share/greeting": "hello 2\n"}, subdir="noarch")
+    script = "#!/bin/sh\ncat /opt/conda/share/greeting\n"
+    add_package(channel, "greeter", "0.1", {"bin/greeter": script}, depends=["greeting <2"])
+    for version in ("3.11.9", "3.14.1"):
+        add_package(channel, "python", version, {"bin/python3": _interpreter(version)})
+    module = {"lib/arrays/__init__.py": "WORD = 'arrays'\n"}
+    add_package(channel, "arrays", "1.0", module, depends=["python"])
+    add_package(channel, "snakes", "1.0", {"bin/python3": _interpreter("3.14.1")})
+
+
+def _interpreter(version: str) -> str:
+    """An interpreter that says it is of *version*, and is the base's."""
+    return f"""#!/bin/sh
+case "$*" in
+  --version) echo Python {version};;
+  *version_info*) echo {version};;
+  *) exec /usr/bin/python3 "$@";;
+esac
+"""
+
+
 def add_package(
     channel: Path,
     name: str,

@@ -6,60 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from conda import add_package, protected, write_micromamba
+from conda import protected
 from making import MakeSpec, Pulled
 
-from buildkit_spec import BuildkitBuilder, ImageSpec
+from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ExecError, SpecValidationError
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a channel and a micromamba."""
-    folder = tmp_path_factory.mktemp("conda")
-    channel = folder / "channel"
-    write_micromamba(folder / "micromamba")
-    add_package(channel, "greeting", "1.0", {"share/greeting": "hello 1\n"}, subdir="noarch")
-    add_package(channel, "greeting", "2.0", {"share/greeting": "hello 2\n"}, subdir="noarch")
-    script = "#!/bin/sh\ncat /opt/conda/share/greeting\n"
-    add_package(channel, "greeter", "0.1", {"bin/greeter": script}, depends=["greeting <2"])
-    for version in ("3.11.9", "3.14.1"):
-        add_package(channel, "python", version, {"bin/python3": _interpreter(version)})
-    add_package(channel, "arrays", "1.0", {"share/arrays": ""}, depends=["python"])
-    add_package(channel, "snakes", "1.0", {"bin/python3": _interpreter("3.14.1")})
-    return folder
-
-
-def _interpreter(version: str) -> str:
-    """An interpreter that says it is of *version*, and is the base's."""
-    return f"""#!/bin/sh
-case "$*" in
-  --version) echo Python {version};;
-  *version_info*) echo {version};;
-  *) exec /usr/bin/python3 "$@";;
-esac
-"""
-
-
-@pytest.fixture
-def conda(builder: BuildkitBuilder, spec: MakeSpec, tools: Path) -> MakeSpec:
-    """Make a spec whose base holds the channel, and whose micromamba is the one made here."""
-    holder = spec(name="channel", source_root=str(tools), source_copy_mode="all")
-    image = spec(
-        name="micromamba",
-        base_image=holder,
-        commands=["install /root/micromamba /usr/bin/micromamba"],
-    )
-
-    def make(**fields: object) -> ImageSpec:
-        return spec(
-            base_image=holder,
-            conda_channels=["file:///root/channel"],
-            builder_config={"micromamba_image": str(builder.build(image).reference)},
-            **fields,
-        )
-
-    return make
 
 
 def test_conda_packages_are_solved_and_installed(
@@ -118,7 +69,7 @@ def test_python_of_another_version_than_asked_for_is_refused(
 def test_channel_with_a_login_is_read_with_a_secret(
     builder: BuildkitBuilder,
     conda: MakeSpec,
-    tools: Path,
+    channel: Path,
     tmp_path: Path,
     pulled: Pulled,
     place: str,
@@ -127,7 +78,7 @@ def test_channel_with_a_login_is_read_with_a_secret(
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2\n")
     login = {"type": "BasicHTTPAuthentication", "user": "me", "password": "aHVudGVyMg=="}
     (tmp_path / "authentication.json").write_text(json.dumps({"127.0.0.1": login}))
-    with protected(tools / "channel", "me", "hunter2") as url:
+    with protected(channel, "me", "hunter2") as url:
         wanted = conda(
             conda_packages=["greeter"],
             builder_options={
