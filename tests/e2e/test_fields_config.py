@@ -163,6 +163,53 @@ def test_secrets_are_seen_by_their_steps_and_found_nowhere(
     assert needle not in show("x", builder.plan(wanted), "json")
 
 
+def test_step_secrets_folder_and_place_of_files(
+    builder: BuildkitBuilder,
+    spec: MakeSpec,
+    pulled: Pulled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`step_secrets` reach steps of every kind, `run_in` commands, and `copy_to` the files."""
+    needle = "hunter2-step"
+    monkeypatch.setenv("TOKEN_FOR_TEST", needle)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text(needle)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/table.csv").write_text("copied")
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built/setup.py").write_text(
+        "import os, setuptools\n"
+        "seen = len(os.environ['STEP_TOKEN']), len(open('/run/secrets/step').read())\n"
+        "open('seen.py', 'w').write(f'LENGTHS = {seen}')\n"
+        "setuptools.setup(name='built', version='1', py_modules=['seen'])\n"
+    )
+    wanted = spec(
+        packages=["./built"],
+        copy=["data"],
+        commands=[
+            'pwd > /where && echo "${#STEP_TOKEN} $(wc -c < /run/secrets/step)" > /lengths',
+        ],
+        builder_options={
+            "step_secrets": {
+                "STEP_TOKEN": "env:TOKEN_FOR_TEST",
+                "/run/secrets/step": "file:token",
+            },
+            "run_in": "/srv/app/data",
+            "copy_to": "/srv/app",
+        },
+    )
+    image = pulled(builder.build(wanted))
+
+    assert image.path("/where").read_text() == "/srv/app/data\n"
+    assert image.path("/srv/app/data/table.csv").read_text() == "copied"
+    assert image.path("/lengths").read_text() == f"{len(needle)} {len(needle)}\n"
+    seen = image.run("python3", "-c", "import seen; print(*seen.LENGTHS)").stdout
+    assert seen == f"{len(needle)} {len(needle)}\n"
+    assert not image.contains(needle.encode())
+    assert "STEP_TOKEN" not in image.env
+
+
 def test_secret_that_has_no_source_is_told_by_name(
     builder: BuildkitBuilder, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from making import MakeSpec, Pulled
+from registries import Reply, make_certificate, odd_server
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ExecError
@@ -148,6 +149,36 @@ def test_heavy_package_of_an_index_with_a_netrc_has_a_layer_of_its_own(
     (plan,) = builder.plan(wanted).platforms
 
     assert "python unseen" in [stage.name for stage in plan.stages]
+
+
+def test_index_with_a_certificate_of_the_company_is_trusted(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+) -> None:
+    """`ca_bundle` holds for the resolver, for what asks for sizes, and for the installer."""
+    name = f"company{uuid.uuid4().hex[:8]}"
+    file = f"{name}-1.0-py3-none-any.whl"
+    wheel = _wheel(tmp_path / file, name, "")
+    link = f'<a href="/files/{file}#sha256={hashlib.sha256(wheel).hexdigest()}">{file}</a>'
+    pages = {
+        f"/simple/{name}/": Reply(headers={"Content-Type": "text/html"}, body=link.encode()),
+        f"/files/{file}": Reply(body=wheel),
+    }
+    certificate = make_certificate(tmp_path / "tls", ips=("127.0.0.1",))
+    with odd_server(lambda asked: pages.get(asked.path, Reply(404)), tls=certificate) as server:
+        wanted = spec(
+            packages=[name],
+            pip_index=f"https://{server.host}/simple",
+            builder_options={
+                **HOST,
+                "ca_bundle": str(certificate.authority),
+                "layers": {"heavy_mib": 0.0001},
+            },
+        )
+        stages = builder.plan(wanted).platforms[0].stages
+        image = pulled(builder.build(wanted))
+
+    assert f"python {name}" in [stage.name for stage in stages]
+    assert image.run("python3", "-c", f"import {name}").returncode == 0
 
 
 def test_index_that_refuses_the_login_fails_without_showing_it(

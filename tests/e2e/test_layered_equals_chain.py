@@ -49,9 +49,9 @@ REPOSITORY = {
     "apt_packages": ["git"],
     "copy": ["lib"],
     "commands": [
-        "cd /root/lib && export GIT_AUTHOR_DATE=2020-01-01T00:00Z"
-        " GIT_COMMITTER_DATE=2020-01-01T00:00Z"
-        " && git init --quiet --initial-branch=main && git add . && git -c user.name=t -c user.email=t@t.test commit --quiet --message=first"
+        "cd /root/lib && git init --quiet --initial-branch=main && git add ."
+        " && export GIT_AUTHOR_DATE=2020-01-01T00:00Z GIT_COMMITTER_DATE=2020-01-01T00:00Z"
+        " && git -c user.name=t -c user.email=t@t.test commit --quiet --message=first"
         " && git clone --quiet --bare . /srv/lib && rm -r /root/lib/.git",
     ],
 }
