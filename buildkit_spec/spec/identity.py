@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
     from buildkit_spec.spec.options import BuilderOptions
 
-BUILDER_EPOCH = 2
+BUILDER_EPOCH = 3
 """Part of every tag. It goes up when a release makes other bytes of the same spec."""
 
 _LENGTH = 26
