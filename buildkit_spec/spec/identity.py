@@ -89,6 +89,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "dependency_groups": _set(options.dependency_groups),
         "extras": _set(options.extras),
         "install_project": _given(options, "install_project"),
+        "apt_snapshot": options.apt_snapshot or None,
         "cuda_options": _given(options, "cuda_from", "cuda_libraries"),
         "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
     }

@@ -268,6 +268,7 @@ def test_order_matters_only_for_commands(fields, shuffler: random.Random):
         {"requirements": "req/constraints.txt"},
         {"conda_packages": ["numpy"]},
         {"conda_channels": ["conda-forge"]},
+        {"builder_options": {"apt_snapshot": "https://h.test/{archive}/20260101T000000Z"}},
         {"apt_packages": ["git"]},
         {"cuda": "12"},
         {"cuda": "12.4", "cudnn": "8"},
