@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from buildkit_spec.arguments import read_arguments, settings_of
@@ -339,21 +340,21 @@ class BuildkitBuilder:
             RegistryError: The base image is not there, or it cannot be told.
             DaemonError: No daemon, or it went away.
         """
+        return self._plan(spec)
+
+    def _plan(self, spec: ImageSpec, *, is_upgrade: bool = False) -> Plan:
         from buildkit_spec.job import Job
         from buildkit_spec.plan import refuse_unlocked
 
         refuse_unlocked(spec)
 
         def work(reached: Reached) -> Plan:
-            settings, logins = (
-                settings_of(self._arguments, reached.network, self._env),
-                self.registry_for(spec).logins,
-            )
+            settings = settings_of(self._arguments, reached.network, self._env)
             job = Job(
                 reached.client,
                 spec,
-                settings,
-                logins,
+                replace(settings, is_upgrade=is_upgrade),
+                self.registry_for(spec).logins,
                 {},
                 self._env,
                 insecure_registries=self._insecure_registries,
@@ -367,7 +368,8 @@ class BuildkitBuilder:
 
         Args:
             spec: What to resolve.
-            upgrade: Take the newest versions also of what its lock has already.
+            upgrade: Take the newest versions also of what its lock has already; the indexes are
+                asked anew.
 
         Returns:
             The text of a lock file (PEP 751), to be written to ``spec.origin.lock``.
@@ -380,7 +382,7 @@ class BuildkitBuilder:
         """
         from buildkit_spec.plan import lock_file
 
-        plan = self.plan(spec.with_lock(None) if upgrade else spec)
+        plan = self._plan(spec.with_lock(None) if upgrade else spec, is_upgrade=upgrade)
         locks = {one.platform: one.lock for one in plan.platforms if one.lock is not None}
         if not locks:
             problem = Problem("packages", "names nothing to lock", "packages: [pandas]")

@@ -56,6 +56,40 @@ def python_problems(context: Context) -> list[Problem]:
     return []
 
 
+def conda_problems(context: Context) -> list[Problem]:
+    """Return what is wrong with the interpreter that conda packages brought."""
+    spec, probe = context.spec, context.probe
+    if fits(context):
+        return []
+    return [
+        Problem(
+            "conda_packages",
+            f"bring Python {probe.python_version}, the spec wants {spec.python_version}",
+            f"python_version: {'.'.join(probe.python_version.split('.')[:2])!r}, or other packages",
+        )
+    ]
+
+
+def layer_problems(context: Context, of_base: int, layers: int, most: int) -> list[Problem]:
+    """Return that an image has more layers than there may be, if it has.
+
+    Args:
+        context: The platform's context.
+        of_base: How many layers its base has.
+        layers: How many layers it has, the base's included.
+        most: How many there may be.
+    """
+    if layers <= most:
+        return []
+    commands = context.spec.commands or ()
+    what = f"makes {layers} layers, {of_base} of the base image; runtimes stack {most}"
+    if len(commands) > layers - most:
+        remedy = "join commands, each of which has a layer: [make && make install]"
+        return [Problem("commands", what, remedy)]
+    remedy = "use a base image with fewer layers, or one of its layers squashed"
+    return [Problem("base_image", what, remedy)]
+
+
 def fits(context: Context) -> bool:
     """Whether the interpreter found is there and of the version wanted."""
     found, wanted = context.probe.python_version, context.spec.python_version

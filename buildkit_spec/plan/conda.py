@@ -13,12 +13,23 @@ INTERPRETER = f"{HOME}/bin/python3"
 
 _PROGRAM = f"{RUN_DIR}/micromamba"
 _CACHE_DIR = f"{RUN_DIR}/conda-cache"
+_USER_DIR = "/dev/shm/home"  # noqa: S108 - in the step
 _DEFAULT_CHANNEL = "conda-forge"
 
+# Only without --no-env it reads where its caches are; otherwise they are below the home directory,
+# where it also notes what environments there are. So that is not the image's, but the step's own,
+# which has the user's logins all the same. Source: libmamba, ``configuration.cpp``
+# (``env_var_configured``), ``environments_manager.cpp``, ``context.cpp``.
 # The history holds times. Compiled files check the time of their source, which is set to the epoch
 # behind this: so they are made anew, and check nothing.
 _SCRIPT = f"""set -e
-"$0" create --yes --quiet --no-rc --no-env --prefix {HOME} --override-channels "$@"
+for login in .netrc .mamba/auth/authentication.json; do
+  if [ -e "/root/$login" ]; then
+    mkdir -p "$(dirname "$HOME/$login")"
+    ln -s "/root/$login" "$HOME/$login"
+  fi
+done
+"$0" create --yes --quiet --no-rc --prefix {HOME} --override-channels "$@"
 : > {HOME}/conda-meta/history
 if [ -x {INTERPRETER} ]; then
   find {HOME} -name '*.pyc' -delete
@@ -27,20 +38,22 @@ fi
 """
 
 
-def install(context: Context, state: llb.State, *, python_version: str = "") -> llb.State:
+def install(context: Context, state: llb.State, *, needs_python: bool) -> llb.State:
     """Make an environment at `HOME` that holds the spec's conda packages.
+
+    Python, if the packages bring it, is of the version the spec asks for.
 
     Args:
         context: The platform's context.
         state: The file system to make it in.
-        python_version: Version of the Python it holds besides; empty for the one that the packages
-            themselves bring, if any.
+        needs_python: Whether it holds that Python in any case.
     """
     spec = context.spec
     channels = spec.conda_channels or (_DEFAULT_CHANNEL,)
     packages = sorted(set(spec.conda_packages or ()))
-    if python_version:
-        packages.append(f"python={python_version}")
+    python = f"python={spec.python_version}" if spec.python_version else ""
+    if needs_python and python:
+        packages.append(python)
     image = llb.image(
         spec.builder_config.micromamba_image,
         platform=context.platform,
@@ -54,8 +67,11 @@ def install(context: Context, state: llb.State, *, python_version: str = "") -> 
         name=context.name("conda", f"install {' '.join(packages)}"),
         env={
             "CONDA_PKGS_DIRS": _CACHE_DIR,
+            "HOME": _USER_DIR,
             "MAMBA_ROOT_PREFIX": "/dev/shm/mamba",  # noqa: S108 - in the step
             "PYTHONHASHSEED": "0",
+            "XDG_CACHE_HOME": f"{_CACHE_DIR}/user",
+            **({"MAMBA_PINNED_PACKAGES": python} if python else {}),
         },
         mounts=[
             inside.compiler(context.name("conda", "write what compiles")),

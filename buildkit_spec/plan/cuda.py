@@ -37,10 +37,25 @@ def apt_packages(spec: ImageSpec) -> tuple[str, ...]:
         return ()
     found = []
     if spec.cuda:
-        found.append(f"cuda-libraries-{'-'.join(spec.cuda.split('.')[:2])}")
+        parts = spec.cuda.split(".")
+        exact = f"={spec.cuda}-*" if len(parts) > 2 else ""
+        found.append(f"cuda-libraries-{'-'.join(parts[:2])}{exact}")
     if spec.cudnn:
-        found.append(f"libcudnn{spec.cudnn.partition('.')[0]}-cuda-{_major(spec)}")
+        found.append(_cudnn_package(spec.cudnn, _major(spec)))
     return tuple(found)
+
+
+def _cudnn_package(version: str, cuda: str) -> str:
+    """Return the package of cuDNN; before 9 the version tells what CUDA it is for, not the name.
+
+    apt takes a version that ends with ``*`` as a beginning, and any other as a pattern. Source:
+    NVIDIA's repositories for Debian and Ubuntu; ``apt-pkg/versionmatch.cc``.
+    """
+    parts = version.split(".")
+    if int(parts[0]) < 9:
+        return f"libcudnn{parts[0]}={version}[-.]*+cuda{cuda}.?"
+    exact = f"={version}{'-' if len(parts) > 3 else '.'}*" if len(parts) > 1 else ""
+    return f"libcudnn{parts[0]}-cuda-{cuda}{exact}"
 
 
 def config(context: Context, base: ImageConfig) -> ImageConfig:

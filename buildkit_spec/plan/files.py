@@ -42,15 +42,25 @@ def copy_tree(
         one: Path of the only file: then *destination* may also be what it is to be called.
     """
     what = "source" if local_name == SOURCE else "files"
+    tree = llb.local(
+        f"{context.prefix}{local_name}",
+        shared_key_hint=f"buildkit-spec-{context.spec.name}-{local_name}",
+        name=context.name(local_name, f"send {what}"),
+    )
+    target = destination
+    if not one and destination.rstrip("/").count("/") > 1:
+        # The folder it is made in would keep the time of the build: only what is copied onto is
+        # set to the epoch. So that folder is copied too. Source: fsutil, ``copy/copy.go``.
+        layout = llb.scratch().file(
+            llb.copy(tree, "/", destination, contents_only=True, create_dest_path=True),
+            name=f"[internal] {context.name(local_name, f'lay out {what}')}",
+        )
+        tree, target = layout, "/"
     return state.file(
         llb.copy(
-            llb.local(
-                f"{context.prefix}{local_name}",
-                shared_key_hint=f"buildkit-spec-{context.spec.name}-{local_name}",
-                name=context.name(local_name, f"send {what}"),
-            ),
+            tree,
             f"/{one}",
-            destination,
+            target,
             contents_only=not one,
             create_dest_path=True,
             chown=llb.Chown(owner) if owner else None,

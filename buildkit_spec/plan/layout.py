@@ -20,7 +20,14 @@ from buildkit_spec.plan import (
     user,
 )
 from buildkit_spec.plan.assembly import Assembly
-from buildkit_spec.plan.checks import fits, python_problems, refuse, system_problems
+from buildkit_spec.plan.checks import (
+    conda_problems,
+    fits,
+    layer_problems,
+    python_problems,
+    refuse,
+    system_problems,
+)
 from buildkit_spec.plan.groups import LayerGroup
 from buildkit_spec.plan.image_config import ImageConfig
 from buildkit_spec.plan.lock import Lock
@@ -92,7 +99,7 @@ class _LayingOut:
         self._context = context
         self._questions = questions
         self._base = base
-        self._layers = layers
+        self._base_layers = self._layers = layers
         self._stages: list[Stage] = []
         self._lock: Lock | None = None
         self._can_merge = questions.supports("mergeop") and questions.supports("diffop")
@@ -135,6 +142,7 @@ class _LayingOut:
                 self._grow("source", "source_root", step)
             else:
                 self._branch("source", "source_root", system, step)
+        refuse(layer_problems(self._context, self._base_layers, self._layers, MOST_LAYERS))
         return Layout(
             tuple(self._stages),
             self._assembly.join(),
@@ -151,6 +159,7 @@ class _LayingOut:
         if spec.conda_packages:
             holder = self._conda()
             if self._context.probe.python:
+                refuse(conda_problems(self._context))
                 return holder
             self._probe(holder)
             if not cuda.wants_python(spec):
@@ -174,12 +183,12 @@ class _LayingOut:
 
     def _conda(self) -> Stage:
         """Add the environment of conda packages; it may hold an interpreter."""
-        wanted = "" if fits(self._context) else self._context.spec.python_version or ""
+        needs_python = not fits(self._context)
         stage = self._branch(
             "conda",
             "conda_packages",
             self._base,
-            lambda state: conda.install(self._context, state, python_version=wanted),
+            lambda state: conda.install(self._context, state, needs_python=needs_python),
         )
         self._context = replace(self._context, config=conda.config(self._context.config))
         self._probe(stage, conda.INTERPRETER)
@@ -213,7 +222,7 @@ class _LayingOut:
                 self._branch(place.local_name, field, system, self._placed(place))
         if sources:
             mounts = projects.mounts(context, places, has_editable=False)
-            step = self._installed(sources, "python sources", mounts)
+            step = self._installed(sources, "python sources", mounts, is_building=True)
             self._grow("python sources", field, step)
 
     def _placed(self, place: projects.Place) -> Callable[[llb.State], llb.State]:
@@ -221,11 +230,17 @@ class _LayingOut:
         return lambda state: projects.copy(self._context, state, place, owner)
 
     def _installed(
-        self, group: LayerGroup, stage: str, mounts: Sequence[llb.Mount] = ()
+        self,
+        group: LayerGroup,
+        stage: str,
+        mounts: Sequence[llb.Mount] = (),
+        *,
+        is_building: bool = False,
     ) -> Callable[[llb.State], llb.State]:
-        arguments = divide(self._context.spec.pip_extra_args or "").install
+        context = replace(self._context, is_building=is_building)
+        arguments = divide(context.spec.pip_extra_args or "").install
         return lambda state: python.install(
-            self._context, state, group, stage=stage, arguments=arguments, mounts=mounts
+            context, state, group, stage=stage, arguments=arguments, mounts=mounts
         )
 
     def _copied(self, local_name: str, owner: str) -> Callable[[llb.State], llb.State]:

@@ -19,6 +19,7 @@ from buildkit_spec.plan.served import lineage
 from buildkit_spec.plan.settings import Settings
 from buildkit_spec.plan.stage import Plan, PlatformPlan, Stage
 from buildkit_spec.plan.steps import Context
+from buildkit_spec.plan.tools import with_resolved_tools
 from buildkit_spec.spec import ImageSpec
 from buildkit_spec.values import Platform, Reference
 
@@ -103,7 +104,8 @@ def _plan_platform(
     stages: tuple[Stage, ...] = ()
     state, config, layers = llb.scratch(), ImageConfig(), 0
     questions = Remembering(questions)
-    for prefix, spec in chain:
+    for prefix, wanted in chain:
+        spec = with_resolved_tools(wanted, questions, platform)
         context = Context(
             spec=spec,
             platform=platform,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from buildkit_spec import llb
 from buildkit_spec.plan import locking
 from buildkit_spec.plan.checks import refuse
@@ -33,9 +35,13 @@ def resolve(
         SolveError: There is no solution, or the index cannot be asked.
     """
     wanted = with_hashes(wanted)
+    if context.settings.is_upgrade:  # neither the daemon's answer nor what uv keeps of the index
+        context = replace(context, is_anew=True)
+        wanted = replace(wanted, arguments=(*wanted.arguments, "--refresh"))
     attempts = [(state, False), (whole, True)]
     for root, may_build in attempts:
-        answer = locking.resolve(context, root, wanted, may_build=may_build)
+        here = replace(context, is_building=may_build)
+        answer = locking.resolve(here, root, wanted, may_build=may_build)
         document = questions.read_file(answer, locking.ANSWER_PATH, context.platform)
         lock = read_lock(
             document,

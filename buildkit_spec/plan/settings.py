@@ -41,6 +41,7 @@ class Settings:
         index: Python package index for a spec that names none; empty for uv's own default.
         extra_indexes: Indexes asked beside it, likewise.
         epoch_s: ``SOURCE_DATE_EPOCH``: every timestamp of the image, Unix time in seconds.
+        is_upgrade: Whether indexes are asked anew, whatever they said before.
     """
 
     network: str = "default"
@@ -49,3 +50,4 @@ class Settings:
     index: str = field(default="", repr=False)
     extra_indexes: tuple[str, ...] = field(default=(), repr=False)
     epoch_s: int = EPOCH_S
+    is_upgrade: bool = False

@@ -17,6 +17,7 @@ from buildkit_spec.plan.settings import (
     Settings,
 )
 from buildkit_spec.spec import ImageSpec
+from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.spec.materials import step_secret_id
 from buildkit_spec.values import Platform
 
@@ -51,6 +52,9 @@ class Context:
         prefix: Goes before names of stages, local sources and secrets of a base image's spec.
         label: Goes before a stage's name in vertex names: the platform when there are several.
         has_secret_env: Whether the daemon can set a variable from a secret.
+        is_anew: Whether steps run though the daemon has their results.
+        is_building: Whether steps build packages from source: they see the base image's
+            environment, and the ssh agent if the spec lets them.
     """
 
     spec: ImageSpec
@@ -61,6 +65,8 @@ class Context:
     prefix: str = ""
     label: str = ""
     has_secret_env: bool = True
+    is_anew: bool = False
+    is_building: bool = False
 
     def name(self, stage: str, text: str) -> str:
         """Return the name of a vertex: ``[stage] text``, with the platform before it if needed."""
@@ -117,11 +123,14 @@ def run(
             mounted.append(llb.Secret(place, id=id))
         else:
             secret_env += (llb.SecretEnv(place, id),)
+    if context.is_building and context.spec.builder_options.ssh:
+        mounted.append(llb.SSH(id="default"))
     step = state.run(
         args,
         name=name,
-        meta=llb.Meta(ignore_cache=context.spec.builder_options.no_cache),
+        meta=llb.Meta(ignore_cache=context.is_anew or context.spec.builder_options.no_cache),
         env={
+            **(_base_env(context) if context.is_building else {}),
             "PATH": context.config.path,
             "SOURCE_DATE_EPOCH": str(context.settings.epoch_s),
             **ca_env,
@@ -136,6 +145,19 @@ def run(
         proxy=_proxy(context.settings.proxies),
     )
     return step.root if output == "/" else step.mount(output)
+
+
+def _base_env(context: Context) -> dict[str, str]:
+    """Return the base image's environment, but for what is not a build's.
+
+    Its id is another one for every change of its spec, uv is told what to do by this one, and what
+    Python is told would be told to our own programs, such as to import the user's modules.
+    """
+    return {
+        name: value
+        for name, value in context.config.env.items()
+        if name != IMAGE_ID and not name.startswith(("UV_", "PYTHON"))
+    }
 
 
 def own_command(args: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from buildkit_spec.spec import checks
 from buildkit_spec.spec.checked import Checked, checked
 from buildkit_spec.spec.copy_mode import CopyMode
 from buildkit_spec.spec.options import BuilderConfig, BuilderOptions
-from buildkit_spec.spec.packages import conda_package, debian_package, python_package
+from buildkit_spec.spec.packages import conda_channel, conda_package, debian_package, python_package
 from buildkit_spec.spec.scalars import line, list_of, mapping_of, path, text
 
 
@@ -27,7 +27,7 @@ class ImageSpecFields(Checked):
     packages: Sequence[str] | None = checked(list_of(python_package), default=None)
     requirements: str | None = checked(path, default=None)
     conda_packages: Sequence[str] | None = checked(list_of(conda_package), default=None)
-    conda_channels: Sequence[str] | None = checked(list_of(line), default=None)
+    conda_channels: Sequence[str] | None = checked(list_of(conda_channel), default=None)
     apt_packages: Sequence[str] | None = checked(list_of(debian_package), default=None)
     cuda: str | None = checked(checks.version, default=None)
     cudnn: str | None = checked(checks.version, default=None)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from buildkit_spec.spec.model import ImageSpec
     from buildkit_spec.spec.options import BuilderOptions
 
-BUILDER_EPOCH = 2
+BUILDER_EPOCH = 3
 """Part of every tag. It goes up when a release makes other bytes of the same spec."""
 
 _LENGTH = 26
@@ -91,6 +91,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "dependency_groups": _set(options.dependency_groups),
         "extras": _set(options.extras),
         "install_project": _given(options, "install_project"),
+        "apt_snapshot": options.apt_snapshot or None,
         "cuda_options": _given(options, "cuda_from", "cuda_libraries"),
         "uv_version": None if config.uv_version == UV_VERSION else config.uv_version,
     }

@@ -110,6 +110,30 @@ def _name_has_no_registry(spec: ImageSpec) -> Iterator[Problem]:
         )
 
 
+def _base_has_another_name(spec: ImageSpec) -> Iterator[Problem]:
+    """A base spec that is pushed to the place of its own image, which waits for it."""
+    place = _fixed_place(spec)
+    base = spec.base_image
+    while place and not isinstance(base, str) and base is not None:
+        if base.registry and _fixed_place(base) == place:
+            yield Problem(
+                "tag_format",
+                f"does not tell two images apart: {place} is also the base image's",
+                'give them other names, or write "{spec_hash}" into it',
+            )
+            return
+        base = base.base_image
+
+
+def _fixed_place(spec: ImageSpec) -> str:
+    """Return the image name of a spec whose tag says nothing of it; else an empty text."""
+    tag = spec.tag_format or ""
+    if not tag or tag.format(spec_hash=SAMPLE_HASH) != tag.format(spec_hash=""):
+        return ""
+    name = f"{spec.name}:{tag.format(spec_hash='')}"
+    return f"{spec.registry}/{name}" if spec.registry else name
+
+
 def _uv_image_is_named(spec: ImageSpec) -> Iterator[Problem]:
     if spec.builder_config.uv == "image" and not spec.builder_config.uv_image:
         yield Problem(
@@ -127,5 +151,6 @@ _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], .
     (("platform", "builder_options"), _index_is_made),
     (("name", "registry"), _name_is_short),
     (("name", "registry"), _name_has_no_registry),
+    (("name", "registry", "tag_format", "base_image"), _base_has_another_name),
     (("builder_config",), _uv_image_is_named),
 )

@@ -201,6 +201,13 @@ class ImageSpec(Changeable):
         """Return the spec with the file its lock stands in, there or not; None is no lock."""
         return self._moved(replace(self.origin, lock=path))
 
+    def with_tools(self, images: Mapping[str, str]) -> ImageSpec:
+        """Return the spec as it is, id and all, but with these images in ``builder_config``."""
+        spec = self._moved(self.origin)
+        vars(spec)["id"] = self.id
+        vars(spec)["builder_config"] = self.builder_config.with_images(images)
+        return spec
+
     # --- identity
 
     @cached_property

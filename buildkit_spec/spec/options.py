@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -36,6 +37,7 @@ from buildkit_spec.values.secret import EnvSecret, FileSecret, SecretSource
 _USER = re.compile(r"^[a-z_0-9][a-z0-9_.-]*(:[a-z_0-9][a-z0-9_.-]*)?$", re.IGNORECASE)
 _SECRET_ID = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_SNAPSHOT = re.compile(r"^[\w:/.~%+{}-]+$", re.ASCII)
 _GROUP = re.compile(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$")
 _GZIP_LEVEL = 4
 """A third less work than BuildKit's own default, for 3 % more bytes."""
@@ -126,6 +128,17 @@ def _url(value: object) -> str:
     return url
 
 
+def _snapshot(value: object) -> str:
+    url = _url(value)
+    if "{archive}" not in url or not _SNAPSHOT.match(url):
+        raise Refusal(
+            f"{url!r} is no snapshot's URL",
+            "write {archive} where debian, debian-security or ubuntu stands in it:"
+            " https://host/archive/{archive}/20260101T000000Z",
+        )
+    return url
+
+
 def _group(value: object) -> str:
     name = line(value)
     if not _GROUP.match(name):
@@ -185,7 +198,7 @@ class BuilderOptions(Checked):
 
     Attributes:
         user: User the image runs as, name or number, with ``:group`` or not; made when the base
-            has none of that name; owns the copied files. By default the base image's.
+            has none of these names; owns the copied files. By default the base image's.
         workdir: Working directory of the image, absolute; by default ``/root``.
         plain: Whether the image gets nothing but what the spec says: no ``PYTHONPATH``, no id but
             `image_id`, and the base image's working directory where none is given.
@@ -203,7 +216,7 @@ class BuilderOptions(Checked):
         copy_to: Where ``copy`` and the source files go, absolute; by default ``/root``. When
             ``copy`` is one file, it is that file's path, or its folder when that is there or a
             ``/`` ends it, as for ``COPY`` of a Dockerfile.
-        ssh: Whether ``commands`` may use this machine's ssh agent.
+        ssh: Whether ``commands``, and what builds packages, may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
         build_env: Environment of all build steps; not of the image. It goes before what the base
             image sets.
@@ -229,6 +242,8 @@ class BuilderOptions(Checked):
         cuda_from: Whether ``cuda`` and ``cudnn`` come as wheels (``pip``) or from the base image's
             apt sources (``apt``).
         cuda_libraries: Which libraries of CUDA come as wheels, by their names in ``cuda-toolkit``.
+        apt_snapshot: URL that stands in place of the distribution's archives while packages are
+            installed, with ``{archive}`` for ``debian``, ``debian-security``, ``ubuntu``.
 
     Raises:
         SpecValidationError: A key is unknown or a value is wrong; all problems at once.
@@ -278,6 +293,7 @@ class BuilderOptions(Checked):
     )
     cuda_from: Literal["pip", "apt"] = checked(choice("pip", "apt"), default="pip")
     cuda_libraries: tuple[str, ...] = checked(list_of(_group), default=_CUDA_LIBRARIES)
+    apt_snapshot: str = checked(_snapshot, default="")
 
     def _settle(self) -> None:
         for name in ("sbom", "provenance"):
@@ -327,6 +343,12 @@ class BuilderConfig(Checked):
     micromamba_image: str = checked(image_reference, default=MICROMAMBA_IMAGE)
     python_mirror: str = checked(_url, default="")
     python_downloads: str = checked(_url, default="")
+
+    def with_images(self, images: Mapping[str, str]) -> BuilderConfig:
+        """Return it with other images, by their fields."""
+        config = copy.copy(self)
+        vars(config).update(images)
+        return config
 
     def _settle(self) -> None:
         if self.uv_image and "uv" not in self.given:

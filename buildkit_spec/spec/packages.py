@@ -24,6 +24,8 @@ _CONDA = re.compile(
     r"^(?:[A-Za-z0-9_./-]+::)?[A-Za-z0-9_][A-Za-z0-9_.-]*"
     r"(?:\[[^\]\s]*\]|[ =<>!~,|0-9A-Za-z_.*+-]*)$"
 )
+_CHANNEL = re.compile(r"^(?!-)[^\s,]+$")
+_CHANNEL_TOKEN = re.compile(r"://[^/]*/t/[^/]+/.")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -114,6 +116,26 @@ def conda_package(value: object) -> str:
     if not _CONDA.match(name):
         raise Refusal(f"{name!r} is no conda package", "write a name and a version: numpy>=1.26")
     return name
+
+
+def conda_channel(value: object) -> str:
+    """Return a conda channel: a name, a URL or a path.
+
+    Raises:
+        Refusal: It is not one, or holds a login or a token.
+
+    Source: conda documentation, *Managing channels*; *Using tokens* for ``/t/``.
+    """
+    channel = line(value)
+    if has_login(channel) or _CHANNEL_TOKEN.search(channel):
+        raise Refusal(
+            "holds a login, which would stay in the build's history",
+            "write it without, and a .netrc or micromamba's authentication.json as step_secrets:"
+            " {/root/.netrc: file:.netrc}",
+        )
+    if not _CHANNEL.match(channel):
+        raise Refusal(f"{channel!r} is no conda channel", "write a name or a URL: conda-forge")
+    return channel
 
 
 def canonical_python_package(requirement: str) -> str:

@@ -6,9 +6,12 @@ import os
 import shlex
 import subprocess
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conda import make_tools
+from interpreters import PACK, serving
 from making import MakeSpec, Pulled
 from pulled import PulledImage, pull
 
@@ -79,6 +82,52 @@ def _spec(registry: str, base_image: str) -> MakeSpec:
         )
 
     return make
+
+
+@pytest.fixture(scope="session", name="conda_tools")
+def _conda_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("conda")
+    make_tools(folder)
+    return folder
+
+
+@pytest.fixture(name="channel")
+def _channel(conda_tools: Path) -> Path:
+    """A conda channel."""
+    return conda_tools / "channel"
+
+
+@pytest.fixture(name="conda")
+def _conda(builder: BuildkitBuilder, spec: MakeSpec, conda_tools: Path) -> MakeSpec:
+    """Make a spec whose base holds the channel, and whose micromamba is the one made here."""
+    holder = spec(name="channel", source_root=str(conda_tools), source_copy_mode="all")
+    image = spec(
+        name="micromamba",
+        base_image=holder,
+        commands=["install /root/micromamba /usr/bin/micromamba"],
+    )
+
+    def make(**fields: object) -> ImageSpec:
+        return spec(
+            base_image=holder,
+            conda_channels=["file:///root/channel"],
+            builder_config={"micromamba_image": str(builder.build(image).reference)},
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture(name="interpreters")
+def _interpreters(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+) -> Iterator[str]:
+    """Where interpreters come from; see `interpreters.serving`."""
+    folder = tmp_path / "interpreters"
+    folder.mkdir()
+    image = pulled(builder.build(spec(name="packed", commands=[PACK])))
+    with serving(folder, image.path("/python.tar.gz")) as url:
+        yield url
 
 
 @pytest.fixture(name="pulled")

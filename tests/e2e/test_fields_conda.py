@@ -2,48 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from conda import add_package, write_micromamba
+from conda import protected
 from making import MakeSpec, Pulled
 
-from buildkit_spec import BuildkitBuilder, ImageSpec
-from buildkit_spec.errors import ExecError
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a channel and a micromamba."""
-    folder = tmp_path_factory.mktemp("conda")
-    channel = folder / "channel"
-    write_micromamba(folder / "micromamba")
-    add_package(channel, "greeting", "1.0", {"share/greeting": "hello 1\n"}, subdir="noarch")
-    add_package(channel, "greeting", "2.0", {"share/greeting": "hello 2\n"}, subdir="noarch")
-    script = "#!/bin/sh\ncat /opt/conda/share/greeting\n"
-    add_package(channel, "greeter", "0.1", {"bin/greeter": script}, depends=["greeting <2"])
-    return folder
-
-
-@pytest.fixture
-def conda(builder: BuildkitBuilder, spec: MakeSpec, tools: Path) -> MakeSpec:
-    """Make a spec whose base holds the channel, and whose micromamba is the one made here."""
-    holder = spec(name="channel", source_root=str(tools), source_copy_mode="all")
-    image = spec(
-        name="micromamba",
-        base_image=holder,
-        commands=["install /root/micromamba /usr/bin/micromamba"],
-    )
-
-    def make(**fields: object) -> ImageSpec:
-        return spec(
-            base_image=holder,
-            conda_channels=["file:///root/channel"],
-            builder_config={"micromamba_image": str(builder.build(image).reference)},
-            **fields,
-        )
-
-    return make
+from buildkit_spec import BuildkitBuilder
+from buildkit_spec.errors import ExecError, SpecValidationError
 
 
 def test_conda_packages_are_solved_and_installed(
@@ -55,6 +22,75 @@ def test_conda_packages_are_solved_and_installed(
     assert image.run("greeter").stdout == "hello 1\n"
     assert image.env["CONDA_PREFIX"] == "/opt/conda"
     assert image.path("/opt/conda/conda-meta/history").read_text() == ""
+
+
+def test_only_the_environment_is_in_the_image(
+    builder: BuildkitBuilder, conda: MakeSpec, pulled: Pulled
+) -> None:
+    """Archives and lists of the channels stay on the builder: nothing is beside the environment."""
+    image = pulled(builder.build(conda(conda_packages=["greeter"])))
+    names = image.names(len(image.layers) - 1)
+    outside = [name for name in names if not f"{name}/".startswith("opt/conda/")]
+
+    assert "opt/conda/bin/greeter" in names
+    assert outside == ["opt"]
+
+
+def test_python_of_conda_is_of_the_version_asked_for(
+    builder: BuildkitBuilder, conda: MakeSpec, pulled: Pulled
+) -> None:
+    """Also where the base's would do: conda's is first on the path."""
+    wanted = conda(conda_packages=["arrays"], packages=["six"], python_version="3.11")
+    image = pulled(builder.build(wanted))
+
+    assert image.run("sh", "-c", "command -v python3").stdout == "/opt/conda/bin/python3\n"
+    assert image.run("python3", "--version").stdout.startswith("Python 3.11.")
+
+
+def test_python_that_no_package_needs_is_not_brought(
+    builder: BuildkitBuilder, conda: MakeSpec, pulled: Pulled
+) -> None:
+    """The base's is the one asked for already."""
+    image = pulled(builder.build(conda(conda_packages=["greeter"], python_version="3.11")))
+
+    assert not image.path("/opt/conda/bin/python3").exists()
+
+
+def test_python_of_another_version_than_asked_for_is_refused(
+    builder: BuildkitBuilder, conda: MakeSpec
+) -> None:
+    """A package may bring an interpreter that its version does not tell."""
+    wanted = conda(conda_packages=["snakes"], packages=["six"], python_version="3.11")
+    with pytest.raises(SpecValidationError, match=r"Python 3\.14\.1, the spec wants 3\.11"):
+        builder.build(wanted)
+
+
+@pytest.mark.parametrize("place", [".netrc", ".mamba/auth/authentication.json"])
+def test_channel_with_a_login_is_read_with_a_secret(
+    builder: BuildkitBuilder,
+    conda: MakeSpec,
+    channel: Path,
+    tmp_path: Path,
+    pulled: Pulled,
+    place: str,
+) -> None:
+    """As micromamba finds it in the home directory; it is no part of the image."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password hunter2\n")
+    login = {"type": "BasicHTTPAuthentication", "user": "me", "password": "aHVudGVyMg=="}
+    (tmp_path / "authentication.json").write_text(json.dumps({"127.0.0.1": login}))
+    with protected(channel, "me", "hunter2") as url:
+        wanted = conda(
+            conda_packages=["greeter"],
+            builder_options={
+                "network": "host",
+                "step_secrets": {f"/root/{place}": f"file:{tmp_path / Path(place).name}"},
+            },
+        ).replace(conda_channels=[url])
+        image = pulled(builder.build(wanted))
+
+    assert image.run("greeter").stdout == "hello 1\n"
+    assert not image.contains(b"hunter2")
+    assert not image.contains(b"aHVudGVyMg")
 
 
 def test_conda_and_python_packages_stand_beside_each_other(

@@ -98,6 +98,25 @@ def test_user_owns_workdir_and_files(
     assert image.run("stat", "-c", "%U", "/root/x.txt", "/work").stdout == "worker\nworker\n"
 
 
+def test_group_of_the_user_is_made(
+    builder: BuildkitBuilder,
+    spec: MakeSpec,
+    pulled: Pulled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A group that the base lacks too: the copied files are the user's and the group's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.txt").write_text("x")
+    image = pulled(
+        builder.build(spec(copy=["x.txt"], builder_options={"user": "worker:data-readers"}))
+    )
+
+    assert image.config["config"]["User"] == "worker:data-readers"
+    assert image.run("stat", "-c", "%U:%G", "/root/x.txt").stdout == "worker:data-readers\n"
+    assert not list(image.path("/etc").glob("*-"))
+
+
 def test_tag_format_and_id_are_in_the_image(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled
 ) -> None:
@@ -142,6 +161,53 @@ def test_secrets_are_seen_by_their_steps_and_found_nowhere(
     assert needle not in repr(told)
     assert needle not in repr(result)
     assert needle not in show("x", builder.plan(wanted), "json")
+
+
+def test_step_secrets_folder_and_place_of_files(
+    builder: BuildkitBuilder,
+    spec: MakeSpec,
+    pulled: Pulled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`step_secrets` reach steps of every kind, `run_in` commands, and `copy_to` the files."""
+    needle = "hunter2-step"
+    monkeypatch.setenv("TOKEN_FOR_TEST", needle)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text(needle)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/table.csv").write_text("copied")
+    (tmp_path / "built").mkdir()
+    (tmp_path / "built/setup.py").write_text(
+        "import os, setuptools\n"
+        "seen = len(os.environ['STEP_TOKEN']), len(open('/run/secrets/step').read())\n"
+        "open('seen.py', 'w').write(f'LENGTHS = {seen}')\n"
+        "setuptools.setup(name='built', version='1', py_modules=['seen'])\n"
+    )
+    wanted = spec(
+        packages=["./built"],
+        copy=["data"],
+        commands=[
+            'pwd > /where && echo "${#STEP_TOKEN} $(wc -c < /run/secrets/step)" > /lengths',
+        ],
+        builder_options={
+            "step_secrets": {
+                "STEP_TOKEN": "env:TOKEN_FOR_TEST",
+                "/run/secrets/step": "file:token",
+            },
+            "run_in": "/srv/app/data",
+            "copy_to": "/srv/app",
+        },
+    )
+    image = pulled(builder.build(wanted))
+
+    assert image.path("/where").read_text() == "/srv/app/data\n"
+    assert image.path("/srv/app/data/table.csv").read_text() == "copied"
+    assert image.path("/lengths").read_text() == f"{len(needle)} {len(needle)}\n"
+    seen = image.run("python3", "-c", "import seen; print(*seen.LENGTHS)").stdout
+    assert seen == f"{len(needle)} {len(needle)}\n"
+    assert not image.contains(needle.encode())
+    assert "STEP_TOKEN" not in image.env
 
 
 def test_secret_that_has_no_source_is_told_by_name(

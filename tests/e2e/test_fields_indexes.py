@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import threading
+import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from making import MakeSpec, Pulled
+from registries import Reply, make_certificate, odd_server
 
 from buildkit_spec import BuildkitBuilder
 from buildkit_spec.errors import ExecError
@@ -25,7 +27,10 @@ HOST = {"network": "host"}
 
 @dataclass(frozen=True)
 class Index:
-    """A package index that wants a login, with one package called ``privately``."""
+    """A package index that wants a login, with packages called ``privately`` and ``unseen``.
+
+    It tells no sizes. The second package is another file in every run: no builder has met it.
+    """
 
     port: int
 
@@ -38,11 +43,11 @@ class Index:
         return f"http://{USER}:{PASSWORD}@127.0.0.1:{self.port}/simple"
 
 
-def _wheel(target: Path) -> bytes:
-    info = "privately-1.0.dist-info"
+def _wheel(target: Path, name: str, text: str) -> bytes:
+    info = f"{name}-1.0.dist-info"
     files = {
-        "privately.py": "WORD = 'private'\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: privately\nVersion: 1.0\n",
+        f"{name}.py": text,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
@@ -54,10 +59,14 @@ def _wheel(target: Path) -> bytes:
 
 @pytest.fixture(scope="module", name="index")
 def _index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    name = "privately-1.0-py3-none-any.whl"
-    wheel = _wheel(tmp_path_factory.mktemp("index") / name)
-    link = f'<a href="/files/{name}#sha256={hashlib.sha256(wheel).hexdigest()}">{name}</a>'
-    pages = {"/simple/privately/": link.encode(), f"/files/{name}": wheel}
+    folder = tmp_path_factory.mktemp("index")
+    texts = {"privately": "WORD = 'private'\n", "unseen": f"# {uuid.uuid4()}\n"}
+    pages: dict[str, bytes] = {}
+    for package, text in texts.items():
+        name = f"{package}-1.0-py3-none-any.whl"
+        wheel = pages[f"/files/{name}"] = _wheel(folder / name, package, text)
+        link = f'<a href="/files/{name}#sha256={hashlib.sha256(wheel).hexdigest()}">{name}</a>'
+        pages[f"/simple/{package}/"] = link.encode()
     expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -123,6 +132,53 @@ def test_login_of_an_index_may_come_from_a_netrc(
     assert image.run("python3", "-c", "import privately").returncode == 0
     assert not image.path("/root/.netrc").exists()
     assert not image.contains(PASSWORD.encode())
+
+
+def test_heavy_package_of_an_index_with_a_netrc_has_a_layer_of_its_own(
+    builder: BuildkitBuilder, spec: MakeSpec, index: Index, tmp_path: Path
+) -> None:
+    """Its size is asked with the login that the installer finds in the file."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    wanted = spec(
+        packages=["unseen"],
+        pip_extra_index_url=[index.url],
+        pip_secret_mounts=[(str(netrc), "/root/.netrc")],
+        builder_options={**HOST, "layers": {"heavy_mib": 0.0001}},
+    )
+    (plan,) = builder.plan(wanted).platforms
+
+    assert "python unseen" in [stage.name for stage in plan.stages]
+
+
+def test_index_with_a_certificate_of_the_company_is_trusted(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
+) -> None:
+    """`ca_bundle` holds for the resolver, for what asks for sizes, and for the installer."""
+    name = f"company{uuid.uuid4().hex[:8]}"
+    file = f"{name}-1.0-py3-none-any.whl"
+    wheel = _wheel(tmp_path / file, name, "")
+    link = f'<a href="/files/{file}#sha256={hashlib.sha256(wheel).hexdigest()}">{file}</a>'
+    pages = {
+        f"/simple/{name}/": Reply(headers={"Content-Type": "text/html"}, body=link.encode()),
+        f"/files/{file}": Reply(body=wheel),
+    }
+    certificate = make_certificate(tmp_path / "tls", ips=("127.0.0.1",))
+    with odd_server(lambda asked: pages.get(asked.path, Reply(404)), tls=certificate) as server:
+        wanted = spec(
+            packages=[name],
+            pip_index=f"https://{server.host}/simple",
+            builder_options={
+                **HOST,
+                "ca_bundle": str(certificate.authority),
+                "layers": {"heavy_mib": 0.0001},
+            },
+        )
+        stages = builder.plan(wanted).platforms[0].stages
+        image = pulled(builder.build(wanted))
+
+    assert f"python {name}" in [stage.name for stage in stages]
+    assert image.run("python3", "-c", f"import {name}").returncode == 0
 
 
 def test_index_that_refuses_the_login_fails_without_showing_it(

@@ -178,6 +178,33 @@ def test_repository_is_installed_at_its_commit(
     assert pulled(builder.build(wanted)).run("own-tool").stdout == "from own tool\n"
 
 
+def test_package_built_from_source_sees_the_environment_of_the_base(
+    builder: BuildkitBuilder,
+    spec: MakeSpec,
+    pulled: Pulled,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a `RUN` would: where compilers and libraries are; what the spec says goes before it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "compiled").mkdir()
+    (tmp_path / "compiled/setup.py").write_text(
+        "import os, setuptools\n"
+        "words = [os.environ.get(name, '') for name in ('CUDA_HOME', 'CC', '_F_IMG_ID')]\n"
+        "open('seen.py', 'w').write(f'WORDS = {words!r}')\n"
+        "setuptools.setup(name='compiled', version='1', py_modules=['seen'])\n"
+    )
+    wanted = spec(
+        base_image=spec(name="base", env={"CUDA_HOME": "/opt/cuda", "CC": "gcc"}),
+        packages=["./compiled"],
+        builder_options={"build_env": {"CC": "clang"}},
+    )
+    image = pulled(builder.build(wanted))
+
+    seen = image.run("python3", "-c", "import seen; print(*seen.WORDS, sep=',')").stdout
+    assert seen == "/opt/cuda,clang,\n"
+
+
 def test_own_project_is_installed_beside_its_lock(
     builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, project: Path
 ) -> None:

@@ -2,69 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
 import pytest
 from making import MakeSpec, Pulled
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.errors import ExecError, SpecValidationError
-
-# The base's interpreter in the layout of an archive that uv installs.
-PACK = """set -e
-mkdir -p /tmp/python/bin /tmp/python/lib
-cp /usr/bin/python3.11 /tmp/python/bin/
-ln -s python3.11 /tmp/python/bin/python3
-ln -s python3.11 /tmp/python/bin/python
-cp -rL /usr/lib/python3.11 /tmp/python/lib/
-find /tmp/python -name __pycache__ -prune -exec rm -r {} +
-tar -C /tmp -czf /python.tar.gz python
-rm -r /tmp/python"""
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def mirror(
-    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, tmp_path: Path
-) -> Iterator[str]:
-    """The URL of a list of interpreters: one, which steps on the host's network can fetch."""
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    archive = pulled(builder.build(spec(name="packed", commands=[PACK]))).path("/python.tar.gz")
-    (folder / "python.tar.gz").write_bytes(archive.read_bytes())
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    url = f"http://127.0.0.1:{server.server_port}"
-    entry = {
-        "name": "cpython",
-        "arch": {"family": "x86_64", "variant": None},
-        "os": "linux",
-        "libc": "gnu",
-        "major": 3,
-        "minor": 11,
-        "patch": 2,
-        "prerelease": "",
-        "url": f"{url}/python.tar.gz",
-        "sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
-        "variant": None,
-        "build": "20260101",
-    }
-    (folder / "list.json").write_text(json.dumps({"cpython-3.11.2-linux-x86_64-gnu": entry}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"{url}/list.json"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def bare(spec: MakeSpec) -> ImageSpec:
@@ -73,7 +15,7 @@ def bare(spec: MakeSpec) -> ImageSpec:
 
 
 def test_python_is_installed_where_the_base_has_none(
-    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, mirror: str
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, interpreters: str
 ) -> None:
     """It is first on the path, packages go into it, and every user can run it."""
     wanted = spec(
@@ -81,7 +23,7 @@ def test_python_is_installed_where_the_base_has_none(
         python_version="3.11",
         packages=["six"],
         builder_options={"network": "host"},
-        builder_config={"python_downloads": mirror},
+        builder_config={"python_downloads": f"{interpreters}/list.json"},
     )
     image = pulled(builder.build(wanted))
 
@@ -95,15 +37,32 @@ def test_python_is_installed_where_the_base_has_none(
     ]
 
 
+def test_python_comes_from_the_mirror(
+    builder: BuildkitBuilder, spec: MakeSpec, pulled: Pulled, interpreters: str
+) -> None:
+    """It stands in place of where the list says: a closed network needs no other list."""
+    config = {"python_downloads": f"{interpreters}/elsewhere.json", "python_mirror": interpreters}
+    wanted = spec(
+        base_image=bare(spec),
+        python_version="3.11",
+        packages=["six"],
+        builder_options={"network": "host", "no_cache": True},
+        builder_config=config,
+    )
+    image = pulled(builder.build(wanted))
+
+    assert image.run("python3", "-c", "import six").returncode == 0
+
+
 def test_python_that_cannot_be_fetched_names_the_mirror(
-    builder: BuildkitBuilder, spec: MakeSpec, mirror: str
+    builder: BuildkitBuilder, spec: MakeSpec, interpreters: str
 ) -> None:
     """The remedy is the option that says where interpreters come from."""
     wanted = spec(
         python_version="3.9",
         packages=["six"],
         builder_options={"network": "host"},
-        builder_config={"python_downloads": mirror},
+        builder_config={"python_downloads": f"{interpreters}/list.json"},
     )
     with pytest.raises(ExecError) as caught:
         builder.build(wanted)

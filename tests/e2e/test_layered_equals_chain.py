@@ -5,6 +5,7 @@ Every case is built twice on the same daemon; the second time it is said to be u
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from making import MakeSpec
 from trees import differences, tree_of
 
-from buildkit_spec import BuildkitBuilder, job
+from buildkit_spec import BuildkitBuilder, ImageSpec, job
 from buildkit_spec.values import StatusUpdate
 
 Fields = Mapping[str, Any]
@@ -34,7 +35,28 @@ FILES = {
     "reqs/main.txt": "-r more.txt\n-c ../pins.txt\ntabulate\n",
     "reqs/more.txt": "idna\n",
     "pins.txt": "tabulate==0.9.0\n",
+    "lib/pyproject.toml": """[project]
+name = "lib"
+version = "1"
+dependencies = ["toml"]
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+""",
+    "lib/lib/__init__.py": "WORD = 'lib'\n",
 }
+REPOSITORY = {
+    "apt_packages": ["git"],
+    "copy": ["lib"],
+    "commands": [
+        "cd /root/lib && git init --quiet --initial-branch=main && git add ."
+        " && export GIT_AUTHOR_DATE=2020-01-01T00:00Z GIT_COMMITTER_DATE=2020-01-01T00:00Z"
+        " && git -c user.name=t -c user.email=t@t.test commit --quiet --message=first"
+        " && git clone --quiet --bare . /srv/lib && rm -r /root/lib/.git",
+    ],
+}
+"""A base image with a repository of a Python project."""
+
 SOURCE = {"source_root": "src", "source_copy_mode": "all"}
 COPY = {"copy": ["data", "pins.txt"]}
 
@@ -59,6 +81,10 @@ CASES: dict[str, Fields] = {
     "requirements": {"requirements": "reqs/main.txt"},
     "interpreter-named": {"packages": ["six"], "python_version": "3.11"},
     "source-distribution": {"packages": ["docopt==0.6.2", "six"]},
+    "editable": {"packages": ["-e ./lib", "six"]},
+    "project": {"packages": ["./lib", "humanize"], "builder_options": EACH},
+    "local-wheel": {"packages": ["./parcel-1.0-py3-none-any.whl", "six"]},
+    "repository": {"packages": ["lib @ git+file:///srv/lib@main"], "base_image": REPOSITORY},
     # upgrades of what the base holds
     "upgrade": {"packages": ["tabulate==0.9.0"], "base_image": OLD},
     "downgrade": {"packages": ["humanize==4.11.0", "toml"], "base_image": OLD},
@@ -108,6 +134,7 @@ CASES: dict[str, Fields] = {
     },
     # files and commands
     "copy": {**COPY, "packages": ["six"]},
+    "copy-elsewhere": {**COPY, "builder_options": {"copy_to": "/srv/deep/er"}},
     "source-over-copy": {**COPY, **SOURCE},
     "commands": {
         "packages": ["six", "tabulate"],
@@ -157,6 +184,15 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / name).write_text(text)
     (tmp_path / "src/deep/tool.py").chmod(0o755)
     (tmp_path / "src/link.py").symlink_to("main.py")
+    info = "parcel-1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "parcel-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("parcel.py", "WORD = 'parcel'\n")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: parcel\nVersion: 1.0\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        names = ["parcel.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD"]
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in names))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -171,14 +207,51 @@ def test_layered_file_system_equals_the_chain(
             own["base_image"] = make(own["base_image"], name).replace(registry=None)
         return spec(name=name, **own)
 
+    compare(builder, make(CASES[case], "layered"), make(CASES[case], "chain"))
+
+
+def test_conda_in_layers_equals_the_chain(builder: BuildkitBuilder, conda: MakeSpec) -> None:
+    """With an interpreter of conda's, that the Python packages go into, and apt's beside it."""
+    fields = {
+        "conda_packages": ["arrays", "greeter"],
+        "python_version": "3.11",
+        "packages": ["tabulate", "six"],
+        "apt_packages": ["tree"],
+        "builder_options": EACH,
+    }
+
+    compare(builder, conda(name="layered", **fields), conda(name="chain", **fields))
+
+
+def test_interpreter_of_its_own_in_layers_equals_the_chain(
+    builder: BuildkitBuilder, spec: MakeSpec, interpreters: str
+) -> None:
+    """Where the base has none."""
+    bare = {"name": "bare", "commands": ["rm -r /usr/bin/python* /usr/lib/python3*"]}
+    fields = {
+        "python_version": "3.11",
+        "packages": ["tabulate", "markupsafe"],
+        "apt_packages": ["tree"],
+        "builder_options": {"network": "host"},
+        "builder_config": {"python_downloads": f"{interpreters}/list.json"},
+    }
+    layered, chain = (
+        spec(name=name, base_image=spec(**bare), **fields) for name in ("layered", "chain")
+    )
+
+    compare(builder, layered, chain)
+
+
+def compare(builder: BuildkitBuilder, one: ImageSpec, other: ImageSpec) -> None:
+    """Build one with layers and the other as a chain; both must come out the same."""
     names: set[str] = set()
 
     def listen(update: StatusUpdate) -> None:
         names.update(vertex.name for vertex in update.vertices)
 
-    layered = builder.build(make(CASES[case], "layered"))
+    layered = builder.build(one)
     with no_merging():
-        chain = builder.build(make(CASES[case], "chain"), on_status=listen)
+        chain = builder.build(other, on_status=listen)
 
     assert not [name for name in names if "join the layers" in name or "take a layer" in name]
     assert names

@@ -35,7 +35,7 @@ from buildkit_spec.errors import (
     SpecValidationError,
 )
 from buildkit_spec.registry import Logins, Registry
-from buildkit_spec.values import Reference, RegistryConfig, RegistrySettings
+from buildkit_spec.values import Reference, RegistryConfig, RegistrySettings, StatusUpdate
 
 CERTIFICATES = Path("/etc/docker/certs.d")
 
@@ -351,6 +351,31 @@ def test_settings_of_a_base_spec_hold_for_its_own_base_image(
     result = builder.build(spec(base_image=inner, env={"B": "1"}))
 
     assert origin(builder, result) == "the inner mirror"
+
+
+def test_tools_come_from_the_mirror(
+    builder: BuildkitBuilder, spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image that uv is in is found as a base image is; what its tag stands for is used."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(shutil.which("uv") or "", tmp_path / "uv")
+    holder = builder.build(
+        spec(base_image="scratch", name="uv", copy=["uv"], builder_options={"copy_to": "/uv"})
+    ).reference
+    mirror = {"name": "registry.invalid", "mirror": f"{holder.registry}/{holder.repository[:-3]}"}
+    made = spec(
+        packages=["six"],
+        builder_config={"uv_image": f"registry.invalid/uv:{holder.tag}"},
+        registry_config=settings(tmp_path, mirror),
+    )
+    told: set[str] = set()
+
+    def listen(update: StatusUpdate) -> None:
+        told.update(vertex.name for vertex in update.vertices)
+
+    builder.build(made, on_status=listen)
+
+    assert f"[uv] uv from {holder}" in told
 
 
 def test_image_is_looked_for_where_it_is_pushed_and_not_in_a_mirror(

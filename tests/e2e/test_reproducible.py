@@ -35,20 +35,46 @@ def _wanted(spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
-def test_two_empty_daemons_build_the_same_image(
-    builder: BuildkitBuilder, wanted: ImageSpec, tmp_path: Path
+@pytest.fixture(name="with_interpreters")
+def _with_interpreters(conda: MakeSpec, spec: MakeSpec, interpreters: str) -> list[ImageSpec]:
+    """One with conda's Python, and one with a Python of its own."""
+    bare = spec(name="bare", commands=["rm -r /usr/bin/python* /usr/lib/python3*"])
+    return [
+        conda(name="conda", conda_packages=["arrays", "greeter"], python_version="3.11"),
+        spec(
+            name="managed",
+            base_image=bare.replace(registry=None),
+            python_version="3.11",
+            packages=["six==1.17.0"],
+            builder_options={"network": "host"},
+            builder_config={"python_downloads": f"{interpreters}/list.json"},
+        ),
+    ]
+
+
+def test_two_empty_daemons_build_the_same_images(
+    builder: BuildkitBuilder,
+    wanted: ImageSpec,
+    with_interpreters: list[ImageSpec],
+    tmp_path: Path,
 ) -> None:
     """Layer by layer, and so the digest of the whole."""
     lock = tmp_path / "image.pylock.toml"
     lock.write_text(builder.lock(wanted))
-    locked = wanted.with_lock(lock)
+    specs = [wanted.with_lock(lock), *with_interpreters]
     digests, layers, streams = [], [], []
     for _ in range(2):
         with empty_engine() as empty:
-            result = empty.build(locked, force=True)
-        digests.append(result.digest)
-        layers.append(layers_of(result.reference))
-        streams.append([stream_of(result.reference, digest) for digest in layers[-1]])
+            results = [empty.build(one, force=True) for one in specs]
+        digests.append([result.digest for result in results])
+        layers.append([layers_of(result.reference) for result in results])
+        streams.append(
+            [
+                stream_of(result.reference, digest)
+                for result in results
+                for digest in layers_of(result.reference)
+            ]
+        )
         for path in tmp_path.rglob("*.py"):
             os.utime(path, (1, 1), follow_symlinks=False)
 

@@ -35,7 +35,7 @@ def compile_packages(packages: dict[str, list[str]], store: str) -> list[str]:
     pending: dict[str, list[str]] = {}
     for key, sources in packages.items():
         kept = _load(key, store)
-        if kept is None:
+        if not kept:  # an empty one is of somebody who did not find the sources
             pending[key] = sources
         else:
             made += [path for path, data in kept.items() if _write(path, data)]
@@ -124,7 +124,7 @@ def _load(key: str, store: str) -> dict[str, bytes] | None:
 
 
 def _save(key: str, store: str, paths: list[str]) -> None:
-    if not key:
+    if not key or not paths:
         return
     kept = {}
     for path in paths:

@@ -36,6 +36,9 @@ def main(order: dict[str, Any]) -> int:
     if code:
         return code
     importlib.invalidate_caches()
+    # A folder that was not there as the interpreter started is not looked into.
+    installed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    sys.path += sorted(installed - set(sys.path))
     files: list[str] = []
     sources: dict[str, list[str]] = {}
     for name, key in names.items():

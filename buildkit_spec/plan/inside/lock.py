@@ -5,8 +5,10 @@ It runs with the image's own interpreter, Python 3.8 or newer, and nothing but i
 
 from __future__ import annotations
 
+import base64
 import concurrent.futures
 import json
+import netrc
 import os
 import re
 import ssl
@@ -96,7 +98,7 @@ def sizes(lock: str, known_path: str) -> dict[str, int]:
             found[sha256] = size
     if unknown:
         secure = urllib.request.HTTPSHandler(context=ssl.create_default_context())
-        opener = urllib.request.build_opener(secure, *logins())
+        opener = urllib.request.build_opener(secure, *logins(), NetrcHandler())
         with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
             answers = pool.map(lambda url: ask(opener, url), unknown.values())
             asked = {sha256: size for sha256, size in zip(unknown, answers) if size}
@@ -128,6 +130,35 @@ def logins() -> list[urllib.request.BaseHandler]:
         user, password = urllib.parse.unquote(user), urllib.parse.unquote(password)
         passwords.add_password(None, scheme + host, user, password, is_authenticated=True)
     return [urllib.request.HTTPBasicAuthHandler(passwords)] if entries else []
+
+
+class NetrcHandler(urllib.request.BaseHandler):
+    """Sends the login that a netrc file has for a host, where the URL's own is not known.
+
+    uv reads the same file. Source: uv documentation, *HTTP credentials*.
+    """
+
+    handler_order = 495  # behind the logins of URLs
+
+    def __init__(self) -> None:
+        """Read the file, if there is one."""
+        path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+        try:
+            self._logins: netrc.netrc | None = netrc.netrc(path)
+        except (OSError, ValueError, netrc.NetrcParseError):
+            self._logins = None
+
+    def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        """Add the login; where it leads on to another host it is not sent along."""
+        host = urllib.parse.urlsplit(request.full_url).hostname
+        found = self._logins.authenticators(host) if self._logins and host else None
+        if found and not request.has_header("Authorization"):
+            login = f"{found[0]}:{found[2] or ''}".encode()
+            basic = f"Basic {base64.b64encode(login).decode()}"
+            request.add_unredirected_header("Authorization", basic)
+        return request
+
+    https_request = http_request
 
 
 def remember(path: str, known: dict[str, int]) -> None:

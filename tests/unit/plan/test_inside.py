@@ -312,3 +312,21 @@ def test_resolver_takes_what_an_index_that_does_not_answer_had(resolver: Resolve
 
     assert (code, answer["indexes"]) == (0, {})
     assert 'version = "1"' in answer["lock"]
+
+
+def test_bytecode_kept_of_no_sources_is_made_anew(tmp_path: Path) -> None:
+    """An interpreter that did not find what it installed must not say that there is nothing."""
+    source = tmp_path / "module.py"
+    source.write_text("WORD = 1\n")
+    program = "import json, sys; from bytecode import compile_packages as make\n"
+    program += "sys.stdout.write(json.dumps(make(*json.loads(sys.argv[1]))))"
+
+    def compiled(sources: list[str]) -> Any:
+        order = json.dumps([{"sha256:00": sources}, str(tmp_path / "store")])
+        done = subprocess.run(
+            [sys.executable, "-c", program, order], cwd=PROGRAMS, capture_output=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    assert compiled([]) == []
+    assert [Path(path).parent.name for path in compiled([str(source)])] == ["__pycache__"]

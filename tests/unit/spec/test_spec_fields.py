@@ -65,6 +65,7 @@ def problem_of(field: str, value: object):
             None,
         ),
         ("conda_channels", ["conda-forge", "https://host/nvidia"], None),
+        ("conda_channels", ["conda-forge/label/dev", "file:///channel", "./channel"], None),
         ("requirements", Path("a/requirements.txt"), "a/requirements.txt"),
         ("copy", ["./src/", "a//b", Path("c/../d"), "."], ("src", "a/b", "d", ".")),
         ("env", {"A": 3, "B": -1, "C": 0}, {"A": "3", "B": "-1", "C": "0"}),
@@ -139,6 +140,8 @@ def test_good_value_is_kept(field, value, kept):
         ("apt_packages", ["$(reboot)"], "no Debian package", ""),
         ("apt_packages", ["Git"], "no Debian package", ""),
         ("conda_packages", ["numpy; rm -rf /"], "no conda package", ""),
+        ("conda_channels", ["--offline"], "no conda channel", ""),
+        ("conda_channels", ["conda-forge nvidia"], "no conda channel", ""),
         ("copy", ["/etc/passwd"], "absolute", "relative"),
         ("copy", ["a/../../b"], "leads out", ""),
         ("copy", ["C:\\x"], "absolute", ""),
@@ -233,6 +236,31 @@ def test_project_that_is_installed_is_of_the_requirements():
     """With packages alone nobody knows which one."""
     with pytest.raises(SpecValidationError, match="install_project"):
         ImageSpec(packages=["six"], builder_options={"install_project": "normal"})
+
+
+@pytest.mark.parametrize("login", ["u:hunter2@host/c", "host/t/hunter2/c", "hunter2@host/t"])
+def test_channel_with_a_login_is_refused(login: str):
+    """It would be an argument of a step; the error names the way, and not the login."""
+    problem = problem_of("conda_channels", [f"https://{login}"])
+
+    assert problem.field == "conda_channels[0]"
+    assert "holds a login" in problem.message
+    assert "step_secrets" in problem.remedy
+    assert "hunter2" not in str(problem)
+
+
+def test_base_of_the_same_image_name_is_refused():
+    """With tags that do not tell them apart, one would take the place of the other."""
+    base = ImageSpec(name="app", registry="r.test", tag_format="dev", base_image="debian:12")
+    fields = {"name": "app", "registry": "r.test", "env": {"A": "1"}}
+    between = ImageSpec(name="other", base_image=base)
+    for inner in (base, between):
+        with pytest.raises(SpecValidationError, match=r"r\.test/app:dev is also the base"):
+            ImageSpec(**fields, tag_format="dev", base_image=inner)
+
+    assert ImageSpec(**fields, tag_format="{spec_hash}-dev", base_image=base).base_image == base
+    assert ImageSpec(**fields, tag_format="prod", base_image=base).base_image == base
+    assert ImageSpec(name="app", tag_format="dev", base_image=base.replace(registry=None))
 
 
 def test_conda_brings_its_own_python():

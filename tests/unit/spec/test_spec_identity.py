@@ -80,11 +80,11 @@ def full_spec(root: Path) -> ImageSpec:
 
 
 GOLDEN = [
-    ({}, "4a3jxzamq5g27nshn52ipvgojc", "clc2x5hl4um7wk4ogafumixoiw"),
+    ({}, "4a3jxzamq5g27nshn52ipvgojc", "p2syf6sjyodmrpbrka4vxghnuz"),
     (
         {"name": "x", "packages": ["pandas"], "registry": "ghcr.io/u"},
         "y7vbpaekothkv4akozsequfji6",
-        "qo7noazdffpd2k7cgrcu6jyon2",
+        "6buoc7dbwfabhqdatume4lnfgq",
     ),
     (
         {
@@ -96,7 +96,7 @@ GOLDEN = [
             "pip_index": "https://user:secret@host/simple",
         },
         "5momtofrskpa7ihjptsziw4xhm",
-        "uflk3bpajc5iqzss5on3pvae7t",
+        "2jsthlrhdyft244t3cllvr7jty",
     ),
 ]
 
@@ -111,7 +111,7 @@ def test_identity_golden(fields, id, tag):
 
 def test_tag_golden_with_files(project):
     """The tag of a spec with files is fixed as well, whatever folder it is in."""
-    assert full_spec(project).tag == "xjtefhiilzqcf56ngykitnkcxk"
+    assert full_spec(project).tag == "4dcnmx5fmjho7mevqhfq63eet6"
 
 
 def test_hash_form():
@@ -268,6 +268,7 @@ def test_order_matters_only_for_commands(fields, shuffler: random.Random):
         {"requirements": "req/constraints.txt"},
         {"conda_packages": ["numpy"]},
         {"conda_channels": ["conda-forge"]},
+        {"builder_options": {"apt_snapshot": "https://h.test/{archive}/20260101T000000Z"}},
         {"apt_packages": ["git"]},
         {"cuda": "12"},
         {"cuda": "12.4", "cudnn": "8"},

@@ -48,6 +48,8 @@ def problem_of(**options: Any) -> Problem:
     ("options", "field", "message", "remedy"),
     [
         ({"build_env": {"A-B": "x"}}, "build_env.A-B", "no name of a variable", "letters"),
+        ({"apt_snapshot": "https://h.test/x"}, "apt_snapshot", "no snapshot's URL", "{archive}"),
+        ({"apt_snapshot": "https://u:p@h.test/{archive}"}, "apt_snapshot", "holds a login", ""),
         ({"build_env": {"A": 1}}, "build_env.A", "is a number", "quote it"),
         ({"build_env": {"SOURCE_DATE_EPOCH": "0"}}, "build_env.SOURCE", "set by the builder", ""),
         ({"ca_bundle": "a\nb"}, "ca_bundle", "line break", "one line"),
