@@ -17,6 +17,7 @@ from buildkit_spec.plan import (
     python,
     python_layers,
     user,
+    uv,
 )
 from buildkit_spec.plan.assembly import Assembly
 from buildkit_spec.plan.checks import fits, python_problems, refuse, system_problems
@@ -28,7 +29,7 @@ from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.plan.wanted import wanted_of, wants_python
+from buildkit_spec.plan.wanted import wanted_of, wants_interpreter, wants_python
 from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.spec.installer_args import divide
@@ -68,7 +69,7 @@ def lay_out(context: Context, questions: Questions, base: Stage, layers: int) ->
 
         base ─┬─ apt ─ user ─┬─ copied files
               │              └─ source files
-              └─ layer group, layer group, …            each on the base alone
+              └─ layer group, layer group, …, uv        each on the base alone
         all merged ─ packages built from source ─ commands
 
     With commands, the source files come on top of what they leave.
@@ -102,7 +103,7 @@ class _LayingOut:
         workdir = options.workdir or (self._context.config.workdir if options.plain else WORKDIR)
         owner = options.user or self._context.config.user
         debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
-        if debian or wants_python(spec) or spec.conda_packages:
+        if debian or wants_interpreter(spec):
             self._probe(self._base)
             refuse(system_problems(self._context))
         system = self._base
@@ -118,7 +119,14 @@ class _LayingOut:
                 "builder_options.user",
                 lambda state: user.make(self._context, state, owner, workdir),
             )
-        if wants_python(spec) or spec.conda_packages:
+        if options.uv_path:
+            self._branch(
+                "uv",
+                "builder_options.uv_path",
+                self._base,
+                lambda state: uv.place(self._context, state, options.uv_path),
+            )
+        if wants_interpreter(spec):
             holder = self._interpreter(system)
             if wants_python(spec):
                 self._python(system, holder)

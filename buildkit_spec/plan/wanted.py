@@ -39,6 +39,11 @@ def wants_python(spec: ImageSpec) -> bool:
     return bool(spec.packages or spec.requirements or cuda.requirements(spec))
 
 
+def wants_interpreter(spec: ImageSpec) -> bool:
+    """Whether the spec wants a Python in the image, be it for `wants_python` or for its own."""
+    return bool(wants_python(spec) or spec.conda_packages or spec.builder_options.uv_path)
+
+
 def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wanted:
     """Return what the spec wants: its lock if that fits, otherwise what it says.
 

@@ -21,7 +21,6 @@ from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.plugins import flyte2_files, flyte2_python
 from buildkit_spec.plugins.flyte2_secrets import step_secrets
 from buildkit_spec.plugins.flyte2_stages import Rank, Stages
-from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.spec.environment import IMAGE_ID
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from buildkit_spec.spec import ImageSpec
 
 _HOME = "/home/flyte"
+_UV = "/usr/bin/uv"
+"""Where Flyte's own builder puts it."""
+
 _MADE_BY_FLYTE = {IMAGE_ID, "UV_PYTHON", "VIRTUALENV"}
 """What is set in images that a builder of Flyte 2 made, its released ones among them."""
 
@@ -116,12 +118,11 @@ class _Reading:
         version = ".".join(map(str, self._image.python_version))
         python, home = shlex.quote(env["UV_PYTHON"]), shlex.quote(env["VIRTUALENV"])
         make = f"test -f {python} || uv venv --quiet --no-cache --python={version} {home}"
-        options = flyte2_python.first_index(self._image._layers)
         self._stages.add(
-            Rank.PYTHON,
-            {"packages": [f"uv=={UV_VERSION}"], "python_version": version, **options},
+            Rank.COMMANDS,
+            {"commands": [make], "env": dict(env), "python_version": version},
+            options={"uv_path": _UV},
         )
-        self._stages.add(Rank.COMMANDS, {"commands": [make], "env": dict(env)})
         self._stages.close()
 
     def finish(self) -> ImageSpec:

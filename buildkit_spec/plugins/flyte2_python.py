@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
     )
 
 _Fields = dict[str, Any]
-
-
-def first_index(layers: Iterable[Any]) -> _Fields:
-    """Return the indexes of the first layer that names any: where ``uv`` itself comes from."""
-    for layer in layers:
-        found = _indexes(layer) if hasattr(layer, "index_url") else {}
-        if found:
-            return found
-    return {}
 
 
 def packages(layer: PipPackages | UVScript, names: Sequence[str] | None = None) -> _Fields:
