@@ -119,13 +119,7 @@ class _LayingOut:
                 "builder_options.user",
                 lambda state: user.make(self._context, state, owner, workdir),
             )
-        if options.uv_path:
-            self._branch(
-                "uv",
-                "builder_options.uv_path",
-                self._base,
-                lambda state: uv.place(self._context, state, options.uv_path),
-            )
+        self._uv()
         if wants_interpreter(spec):
             holder = self._interpreter(system)
             if wants_python(spec):
@@ -150,6 +144,17 @@ class _LayingOut:
         )
 
     # --- concerns
+
+    def _uv(self) -> None:
+        """Add the program ``uv``, if the image is to hold it."""
+        path = self._context.spec.builder_options.uv_path
+        if path:
+            self._branch(
+                "uv",
+                "builder_options.uv_path",
+                self._base,
+                lambda state: uv.place(self._context, state, path),
+            )
 
     def _interpreter(self, system: Stage) -> Stage:
         """Find the interpreter, and return the stage that the packages are installed on."""
