@@ -119,7 +119,7 @@ class Flyte2Builder:
         def work() -> None:
             try:
                 self._build(image, force)
-            except ImageBuildError as error:
+            except Exception as error:  # noqa: BLE001 - nobody else is told of it
                 logger.error(str(error))
 
         threading.Thread(target=work, name=f"build {image.name}", daemon=False).start()

@@ -82,9 +82,11 @@ def test_image_that_is_there_is_not_built_again(
 
 
 def test_python_of_every_kind_is_installed(run: Flyte2, tmp_path: Path) -> None:
-    """Requirements, a wheel, a script's header and a project, one on another."""
+    """Requirements, a wheel that needs its neighbour, a script's header and a project."""
     (tmp_path / "requirements.txt").write_text("six\n")
-    write_wheel(tmp_path, "own", {"own.py": "word = 'own wheel'\n"})
+    write_wheel(tmp_path, "own", {"own.py": "from sibling import word\n"}, needs="sibling>=1")
+    write_wheel(tmp_path, "sibling", {"sibling.py": "word = 'own wheel'\n"})
+    (tmp_path / "badly named.whl").write_bytes(b"")
     (tmp_path / "script.py").write_text(
         '# /// script\n# requires-python = ">=3.10"\n# dependencies = ["tabulate"]\n# ///\n'
     )
