@@ -273,3 +273,26 @@ def test_private_registry_is_logged_in_to(run: Flyte2, tmp_path: Path) -> None:
             assert expected in done.stdout + done.stderr
             assert uris(done.stdout)["image"].startswith(account)
     assert "docker login" in refused.stdout
+
+
+def test_cancelled_image_leaves_the_others_alone(run: Flyte2) -> None:
+    """The one nobody waits for any more ends here and on the daemon; the other is built."""
+    done = run(
+        program="""
+        from buildkit_spec.plugins.flyte2 import image_builder
+
+        async def main():
+            one = base.clone(name="one").with_commands([f"sleep 600; echo {os.getpid()}"])
+            other = base.clone(name="other").with_commands([f"sleep 5; echo {os.getpid()}"])
+            builder = image_builder()
+            tasks = [asyncio.ensure_future(builder.build_image(x, False)) for x in (one, other)]
+            await asyncio.sleep(3)
+            tasks[0].cancel()
+            builds = await asyncio.gather(*tasks, return_exceptions=True)
+            print(type(builds[0]).__name__)
+            print(builds[1].uri if hasattr(builds[1], "uri") else builds[1])
+        asyncio.run(main())
+        """
+    )
+    assert "CancelledError" in done.stdout
+    assert set(uris(done.stdout)) == {"other"}
