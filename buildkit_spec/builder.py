@@ -168,6 +168,7 @@ class BuildkitBuilder:
         force: bool = False,
         on_status: StatusCallback | None = None,
         outputs: Sequence[Output] | None = None,
+        under_way: UnderWay | None = None,
     ) -> BuildResult:
         """Build the spec's image and push it, unless the registry has it already.
 
@@ -180,6 +181,7 @@ class BuildkitBuilder:
             on_status: Told what happens, on a thread of the build.
             outputs: What becomes of the image, besides a push that *push* asks for; see
                 `buildkit_spec.values.outputs`. Unless all of them are pushes, it is always built.
+            under_way: What the caller may end this build with, and no other; a new one each time.
 
         Raises:
             SpecValidationError: The spec cannot be built as it stands; all problems at once.
@@ -190,9 +192,9 @@ class BuildkitBuilder:
             SessionError: A result cannot be written to its place.
             UnsupportedCapabilityError: The daemon cannot make an output.
             InvalidValueError: Two outputs exclude each other.
-            SolveCanceledError: `cancel` was called.
+            SolveCanceledError: `cancel` was called, here or of *under_way*.
         """
-        build = UnderWay()
+        build = under_way or UnderWay()
         with self._lock:
             self._under_way.add(build)
         try:

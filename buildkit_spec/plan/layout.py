@@ -18,6 +18,7 @@ from buildkit_spec.plan import (
     python,
     python_layers,
     user,
+    uv,
 )
 from buildkit_spec.plan.assembly import Assembly
 from buildkit_spec.plan.checks import (
@@ -36,7 +37,7 @@ from buildkit_spec.plan.questions import Questions
 from buildkit_spec.plan.settings import RUN_DIR
 from buildkit_spec.plan.stage import Stage
 from buildkit_spec.plan.steps import Context
-from buildkit_spec.plan.wanted import wanted_of
+from buildkit_spec.plan.wanted import wanted_of, wants_interpreter
 from buildkit_spec.spec.defaults import DEFAULT_PYTHON
 from buildkit_spec.spec.environment import IMAGE_ID
 from buildkit_spec.spec.installer_args import divide
@@ -76,7 +77,7 @@ def lay_out(context: Context, questions: Questions, base: Stage, layers: int) ->
 
         base ─┬─ apt ─ user ─┬─ copied files
               │              └─ source files
-              └─ layer group, layer group, …            each on the base alone
+              └─ layer group, layer group, …, uv        each on the base alone
         all merged ─ packages built from source ─ commands
 
     With commands, the source files come on top of what they leave.
@@ -110,7 +111,7 @@ class _LayingOut:
         workdir = options.workdir or (self._context.config.workdir if options.plain else WORKDIR)
         owner = options.user or self._context.config.user
         debian = sorted({*(spec.apt_packages or ()), *cuda.apt_packages(spec)})
-        if debian or cuda.wants_python(spec) or spec.conda_packages or options.like_flyte:
+        if debian or wants_interpreter(spec) or options.like_flyte:
             self._probe(self._base)
             refuse(system_problems(self._context))
             debian = sorted({*debian, *flyte.apt_packages(self._context)})
@@ -127,7 +128,8 @@ class _LayingOut:
                 "builder_options.user",
                 lambda state: user.make(self._context, state, owner, workdir),
             )
-        if cuda.wants_python(spec) or spec.conda_packages:
+        self._uv()
+        if wants_interpreter(spec):
             holder = self._interpreter(system)
             if cuda.wants_python(spec):
                 self._python(system, holder)
@@ -152,6 +154,17 @@ class _LayingOut:
         )
 
     # --- concerns
+
+    def _uv(self) -> None:
+        """Add the program ``uv``, if the image is to hold it."""
+        path = self._context.spec.builder_options.uv_path
+        if path:
+            self._branch(
+                "uv",
+                "builder_options.uv_path",
+                self._base,
+                lambda state: uv.place(self._context, state, path),
+            )
 
     def _interpreter(self, system: Stage) -> Stage:
         """Find the interpreter, and return the stage that the packages are installed on."""

@@ -78,7 +78,8 @@ def what_to_serve(spec: ImageSpec, settings: Settings, bases: Mapping[str, Refer
             directories[f"{prefix}{place.local_name}"] = place.requirement.selection()
         for name, source in member.secret_sources().items():
             secrets[f"{prefix}{name}"] = source
-        if cuda.wants_python(member) or flyte.calls_uv(member):
+        asks_uv = cuda.wants_python(member) or flyte.calls_uv(member)
+        if asks_uv or member.builder_options.uv_path:
             index_url = member.pip_index or settings.index
             extra = member.pip_extra_index_url or settings.extra_indexes
             secrets[f"{prefix}{UV_CONFIG_SECRET}"] = BytesSecret(

@@ -1,4 +1,7 @@
-"""The ``uv`` program inside a build: mounted into the steps that need it, never in the image."""
+"""The ``uv`` program inside a build: mounted into the steps that need it.
+
+It is in the image only where ``builder_options.uv_path`` wants it.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +43,40 @@ def mount(config: BuilderConfig, platform: Platform) -> tuple[str, tuple[llb.Mou
     """
     if config.uv == "base":
         return "uv", ()
+    holder = _holder(config, platform)
     if config.uv == "image":
-        image = llb.image(
-            config.uv_image, platform=platform, name=f"[uv] uv from {config.uv_image}"
-        )
-        return f"{_DIR}/uv", (llb.Bind(f"{_DIR}/uv", source=image, selector="/uv", readonly=True),)
+        return f"{_DIR}/uv", (llb.Bind(f"{_DIR}/uv", source=holder, selector="/uv", readonly=True),)
+    return f"{_DIR}/uv", (llb.Bind(_DIR, source=holder, readonly=True),)
+
+
+def place(context: Context, state: llb.State, path: str) -> llb.State:
+    """Put the program into the image: no index is asked for it.
+
+    Args:
+        context: The platform's context; its tools do not come from the base image.
+        state: The file system to put it into.
+        path: Where it is to stand, absolute.
+    """
+    return state.file(
+        llb.copy(
+            _holder(context.spec.builder_config, context.platform),
+            "/uv",
+            path,
+            create_dest_path=True,
+            timestamp_s=context.settings.epoch_s,
+        ),
+        name=context.name("uv", f"copy uv to {path}"),
+    )
+
+
+def _holder(config: BuilderConfig, platform: Platform) -> llb.State:
+    """Return a file system with the program at ``/uv``."""
+    if config.uv == "image":
+        return llb.image(config.uv_image, platform=platform, name=f"[uv] uv from {config.uv_image}")
     name = local_name(platform)
-    binary = llb.local(
+    return llb.local(
         name, shared_key_hint=f"buildkit-spec-{name}", name=f"[uv] send uv for {platform}"
     )
-    return f"{_DIR}/uv", (llb.Bind(_DIR, source=binary, readonly=True),)
 
 
 def working_mounts(context: Context) -> tuple[llb.Mount, ...]:

@@ -27,6 +27,11 @@ _INDEX_OPTION = re.compile(
 _INDEX_TABLES = re.compile(rb"^\s*\[+tool\.uv\b", re.MULTILINE)
 
 
+def wants_interpreter(spec: ImageSpec) -> bool:
+    """Whether the spec wants a Python in the image, be it for packages or for its own."""
+    return bool(cuda.wants_python(spec) or spec.conda_packages or spec.builder_options.uv_path)
+
+
 def wanted_of(context: Context, questions: Questions, state: llb.State) -> Wanted:
     """Return what the spec wants: its lock if that fits, otherwise what it says.
 

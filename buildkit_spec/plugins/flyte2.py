@@ -19,6 +19,7 @@ from flyte.errors import ImageBuildError
 from buildkit_spec.builder import BuildkitBuilder
 from buildkit_spec.errors import BuildkitSpecError
 from buildkit_spec.plugins.flyte2_threads import in_thread
+from buildkit_spec.under_way import UnderWay
 from buildkit_spec.values import ImageOutput, Platform, Reference
 
 if TYPE_CHECKING:
@@ -110,7 +111,10 @@ class Flyte2Builder:
         if not wait:
             self._build_behind(image, force)
             return ImageBuild(uri=image.uri, remote_run=None)
-        uri = await in_thread(lambda: self._build(image, force), on_cancel=self.builder.cancel)
+        under_way = UnderWay()
+        uri = await in_thread(
+            lambda: self._build(image, force, under_way), on_cancel=under_way.cancel
+        )
         return ImageBuild(uri=uri, remote_run=None)
 
     def _build_behind(self, image: Image, force: bool) -> None:
@@ -118,8 +122,8 @@ class Flyte2Builder:
 
         def work() -> None:
             try:
-                self._build(image, force)
-            except ImageBuildError as error:
+                self._build(image, force, UnderWay())
+            except Exception as error:  # noqa: BLE001 - nobody else is told of it
                 logger.error(str(error))
 
         threading.Thread(target=work, name=f"build {image.name}", daemon=False).start()
@@ -134,7 +138,7 @@ class Flyte2Builder:
         )
         return spec_of(image, ImageConfig.parse(resolved.config, origin=base))
 
-    def _build(self, image: Image, force: bool) -> str:
+    def _build(self, image: Image, force: bool, under_way: UnderWay) -> str:
         from buildkit_spec.progress import open_display
 
         name = f"{image.name}:{image._final_tag[:12]}"
@@ -147,6 +151,7 @@ class Flyte2Builder:
                     force=force,
                     on_status=display.for_build(name).update,
                     outputs=[ImageOutput((reference,), is_pushed=True)],
+                    under_way=under_way,
                 )
             except BuildkitSpecError as error:
                 raise _as_flytes(image, error) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.spec import CopyMode
 from buildkit_spec.spec.origin import Origin
 
@@ -31,10 +32,35 @@ class Files:
 
 
 def ignored(image: Image) -> list[str]:
-    """Return the patterns of the ``.dockerignore`` that counts for the image's files."""
+    """Return the patterns of the ``.dockerignore`` that counts for the image's files.
+
+    Raises:
+        SpecValidationError: The one beside the workflow cannot be read: it may keep secrets out.
+    """
+    from flyte._initialize import _get_init_config
     from flyte._internal.imagebuild.utils import get_and_list_dockerignore
 
+    settings = _get_init_config()
+    usual = Path(settings.root_dir) / ".dockerignore" if settings and settings.root_dir else None
+    if usual is not None and usual.is_file():
+        check_readable(usual)
     return list(get_and_list_dockerignore(image))
+
+
+def check_readable(ignore: Path) -> None:
+    """Refuse a ``.dockerignore`` that Flyte would pass over: all files would be copied.
+
+    Raises:
+        SpecValidationError: It is not there, or cannot be read.
+    """
+    if not ignore.is_file():
+        message, remedy = f"there is no file {ignore}", "correct the path in with_dockerignore(…)"
+        raise SpecValidationError([Problem("path", message, remedy)])
+    try:
+        ignore.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SpecValidationError([Problem("path", f"{ignore} cannot be read: {why}")]) from error
 
 
 def copied(source: Path, place: str, patterns: Sequence[str]) -> Files | None:

@@ -12,16 +12,16 @@ import posixpath
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyte import _image as layers
 from flyte._utils import parse_uv_script_file
 
 from buildkit_spec.errors import Problem, SpecValidationError
-from buildkit_spec.plugins import flyte2_files, flyte2_python
+from buildkit_spec.plugins import flyte2_files, flyte2_python, flyte2_words
 from buildkit_spec.plugins.flyte2_secrets import step_secrets
 from buildkit_spec.plugins.flyte2_stages import Rank, Stages
-from buildkit_spec.spec.defaults import UV_VERSION
 from buildkit_spec.spec.environment import IMAGE_ID
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from buildkit_spec.spec import ImageSpec
 
 _HOME = "/home/flyte"
+_UV = "/usr/bin/uv"
+"""Where Flyte's own builder puts it."""
+
 _MADE_BY_FLYTE = {IMAGE_ID, "UV_PYTHON", "VIRTUALENV"}
 """What is set in images that a builder of Flyte 2 made, its released ones among them."""
 
@@ -116,12 +119,11 @@ class _Reading:
         version = ".".join(map(str, self._image.python_version))
         python, home = shlex.quote(env["UV_PYTHON"]), shlex.quote(env["VIRTUALENV"])
         make = f"test -f {python} || uv venv --quiet --no-cache --python={version} {home}"
-        options = flyte2_python.first_index(self._image._layers)
         self._stages.add(
-            Rank.PYTHON,
-            {"packages": [f"uv=={UV_VERSION}"], "python_version": version, **options},
+            Rank.COMMANDS,
+            {"commands": [make], "env": dict(env), "python_version": version},
+            options={"uv_path": _UV},
         )
-        self._stages.add(Rank.COMMANDS, {"commands": [make], "env": dict(env)})
         self._stages.close()
 
     def finish(self) -> ImageSpec:
@@ -147,11 +149,10 @@ class _Reading:
                     take(self, layer)
                 except SpecValidationError as error:
                     raise SpecValidationError(
-                        [
-                            Problem(f"{field}.{one.field}".rstrip("."), one.message, one.remedy)
-                            for one in error.problems
-                        ]
+                        [flyte2_words.problem(one, layer, field) for one in error.problems]
                     ) from error
+                except (OSError, ValueError) as error:  # Flyte's own reading of its files
+                    raise SpecValidationError([Problem(field, str(error))]) from error
                 return
         raise SpecValidationError(
             [
@@ -238,8 +239,8 @@ class _Reading:
                 name, _, value = word.partition("=")
                 self._labels[name] = value
 
-    def _nothing(self, _layer: layers.DockerIgnore) -> None:
-        """What is ignored was asked before."""
+    def _ignore(self, layer: layers.DockerIgnore) -> None:
+        flyte2_files.check_readable(Path(layer.path))  # what it says was asked before
 
     # --- parts
 
@@ -275,6 +276,6 @@ class _Reading:
         (layers.WorkDir, _set_workdir),
         (layers.CopyConfig, _copy),
         (layers.CodeBundleLayer, _bundle),
-        (layers.DockerIgnore, _nothing),
+        (layers.DockerIgnore, _ignore),
         (layers._DockerLines, _lines),
     )

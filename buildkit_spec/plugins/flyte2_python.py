@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name, parse_wheel_filename
-
 from buildkit_spec.errors import Problem, SpecValidationError
 from buildkit_spec.plugins.flyte2_projects import poetry_wish, uv_wish
+from buildkit_spec.plugins.flyte2_wheels import chosen
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,15 +31,6 @@ if TYPE_CHECKING:
 _Fields = dict[str, Any]
 
 
-def first_index(layers: Iterable[Any]) -> _Fields:
-    """Return the indexes of the first layer that names any: where ``uv`` itself comes from."""
-    for layer in layers:
-        found = _indexes(layer) if hasattr(layer, "index_url") else {}
-        if found:
-            return found
-    return {}
-
-
 def packages(layer: PipPackages | UVScript, names: Sequence[str] | None = None) -> _Fields:
     """Return the fields of a layer of packages, or of other *names* with its options."""
     given = names if names is not None else layer.packages or ()
@@ -53,24 +43,13 @@ def requirements(layer: Requirements) -> _Fields:
 
 
 def wheel(layer: PythonWheels) -> _Fields:
-    """Return the fields of the newest wheel of a package in a folder.
+    """Return the fields of the newest wheel of a package in a folder, and of what it needs of it.
 
     Raises:
         SpecValidationError: There is none, or only the platform tells several apart.
     """
-    name = canonicalize_name(layer.package_name)
-    found = []
-    for file in sorted(layer.wheel_dir.glob("*.whl")):
-        distribution, version, _, tags = parse_wheel_filename(file.name)
-        if distribution == name:
-            found.append((version, any(tag.platform == "any" for tag in tags), file))
-    newest = [one for one in found if one[0] == max(found)[0]]
-    chosen = [one for one in newest if one[1]] or newest
-    if len(chosen) != 1:
-        many = "several wheels" if chosen else "no wheel"
-        message = f"{layer.wheel_dir} has {many} of {layer.package_name}"
-        raise SpecValidationError([Problem("wheel_dir", message, "leave one there")])
-    return {"packages": [_absolute(chosen[0][2])], **_pip(layer)}
+    files = chosen(layer.wheel_dir, layer.package_name)
+    return {"packages": [_absolute(file) for file in files], **_pip(layer)}
 
 
 def uv_project(layer: UVProject) -> _Fields:

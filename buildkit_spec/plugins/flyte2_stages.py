@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
+from buildkit_spec.errors import SpecValidationError
 from buildkit_spec.spec import ImageSpec
 from buildkit_spec.spec.environment import IMAGE_ID
+from buildkit_spec.spec.materials import material_problems
 from buildkit_spec.spec.origin import Origin
 from buildkit_spec.values.secret import SecretSource
 
@@ -28,11 +30,16 @@ class Stages:
         base: Reference of the base image.
         name: Name of the image.
         platform: Its platforms, joined with commas.
+
+    Raises:
+        SpecValidationError: One of them is none.
     """
 
     def __init__(self, base: str, name: str, platform: str) -> None:
+        self._first = base
         self._base: str | ImageSpec = base
         self._common = {"name": name, "platform": platform}
+        self._check({}, {}, None)
         self._env: dict[str, str] = {}
         self._user: dict[str, Any] = {}
         self._clear()
@@ -63,8 +70,12 @@ class Stages:
             options: Builder options.
             secrets: What its steps find while they run; a spec's parts must agree on them.
             origin: Where its files are.
+
+        Raises:
+            SpecValidationError: It cannot be built, whatever it is built with.
         """
         given = {**(options or {}), "step_secrets": dict(secrets or {})}
+        self._check(fields, given, origin)
         if not self._takes(rank, given):
             self.close()
         for name, value in fields.items():
@@ -73,6 +84,15 @@ class Stages:
         self._options.update(given)
         self._origin = origin or self._origin
         self._ranks.add(rank)
+
+    def _check(
+        self, fields: Mapping[str, Any], options: Mapping[str, Any], origin: Origin | None
+    ) -> None:
+        """Refuse a part while it is known which layer it is of."""
+        whole = {**self._common, **fields, "base_image": self._first, "builder_options": options}
+        problems = material_problems(ImageSpec.make(whole, origin or Origin()))
+        if problems:
+            raise SpecValidationError(problems)
 
     def _takes(self, rank: Rank, options: Mapping[str, Any]) -> bool:
         if not self._ranks:

@@ -82,6 +82,7 @@ def declared(spec: ImageSpec) -> dict[str, Any]:
         "image_id": options.image_id or None,
         "run_in": options.run_in or None,
         "copy_to": options.copy_to or None,
+        "uv_path": options.uv_path or None,
         "labels": dict(options.labels) or None,
         "build_env": dict(options.build_env) or None,
         "layers": _given(options, "layers"),

@@ -143,6 +143,15 @@ def _uv_image_is_named(spec: ImageSpec) -> Iterator[Problem]:
         )
 
 
+def _uv_is_brought(spec: ImageSpec) -> Iterator[Problem]:
+    if spec.builder_options.uv_path and spec.builder_config.uv == "base":
+        yield Problem(
+            "builder_options.uv_path",
+            "asks for uv, which builder_config says the base image holds",
+            "leave one of them out",
+        )
+
+
 _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], ...] = (
     (("packages", "requirements"), _lock_is_complete),
     (("requirements", "builder_options"), _project_is_there),
@@ -153,4 +162,5 @@ _LAWS: tuple[tuple[tuple[str, ...], Callable[[ImageSpec], Iterator[Problem]]], .
     (("name", "registry"), _name_has_no_registry),
     (("name", "registry", "tag_format", "base_image"), _base_has_another_name),
     (("builder_config",), _uv_image_is_named),
+    (("builder_config", "builder_options"), _uv_is_brought),
 )

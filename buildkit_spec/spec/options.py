@@ -216,6 +216,8 @@ class BuilderOptions(Checked):
         copy_to: Where ``copy`` and the source files go, absolute; by default ``/root``. When
             ``copy`` is one file, it is that file's path, or its folder when that is there or a
             ``/`` ends it, as for ``COPY`` of a Dockerfile.
+        uv_path: Where the program ``uv`` is put in the image, absolute, with a Python of
+            ``python_version`` beside it; by default it is in no image.
         ssh: Whether ``commands``, and what builds packages, may use this machine's ssh agent.
         no_cache: Whether to run every step anew.
         build_env: Environment of all build steps; not of the image. It goes before what the base
@@ -266,6 +268,7 @@ class BuilderOptions(Checked):
     )
     run_in: str = checked(absolute_path, default="")
     copy_to: str = checked(absolute_path, default="")
+    uv_path: str = checked(absolute_path, default="")
     ssh: bool = checked(switch, default=False)
     no_cache: bool = checked(switch, default=False)
     build_env: Mapping[str, str] = checked(

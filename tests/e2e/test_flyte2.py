@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import subprocess
-import sys
-import sysconfig
-import textwrap
 import uuid
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from flyte2s import Flyte2, uris, write_wheel
 from pulled import PulledImage, pull
 from registries import PASSWORD, USER, basic, htpasswd_auth, running_registry
 
@@ -25,18 +19,6 @@ from buildkit_spec.values import Reference
 pytest.importorskip("flyte", reason="Flyte 2 is not installed")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "flyte2"
-FLYTE = Path(sysconfig.get_path("scripts")) / "flyte"
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-HEAD = """
-import asyncio, os, sys
-from pathlib import Path
-import flyte
-flyte.init(image_builder="buildkit", root_dir=Path.cwd())
-base = flyte.Image.from_base(os.environ["BASE_IMAGE"]).clone(
-    registry=os.environ["REGISTRY"], name="image", python_version=(3, 11), extendable=True)
-"""
 
 
 @pytest.fixture(scope="module", name="home")
@@ -50,36 +32,13 @@ def _account(registry: str) -> str:
 
 
 @pytest.fixture(scope="module", name="run")
-def _run(home: Path, account: str, base_image: str, buildkit_host: str) -> Run:
-    """Run a program, or Flyte's command line, with a home of its own; Flyte writes beside both."""
-    example = shutil.copytree(EXAMPLE, home / "example")
-
-    def run(
-        *args: str, program: str = "", cwd: Path = example, is_good: bool = True, **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-c", HEAD + textwrap.dedent(program)] if program else [FLYTE]
-        done = subprocess.run(
-            [*words, *args],
-            cwd=cwd,
-            env={**os.environ, "HOME": str(home), "REGISTRY": account, "COLUMNS": "300", **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode == 0) == is_good, done.stdout + done.stderr
-        return done
-
-    return run
-
-
-def uris(text: str) -> dict[str, str]:
-    """Names of images, pinned to their digests, by the last part of their repository."""
-    found = re.findall(r"(\S+/([a-z-]+):[0-9a-f]{32}@sha256:[0-9a-f]{64})", text)
-    return {name: uri for uri, name in found}
+def _run(home: Path, account: str, base_image: str, buildkit_host: str) -> Flyte2:
+    """Run programs beside the example."""
+    return Flyte2(home, account, shutil.copytree(EXAMPLE, home / "example"))
 
 
 @pytest.fixture(scope="module", name="example")
-def _example(run: Run) -> subprocess.CompletedProcess[str]:
+def _example(run: Flyte2) -> subprocess.CompletedProcess[str]:
     return run("--config", "config.yaml", "build", "--all", "workflow.py")
 
 
@@ -113,7 +72,7 @@ def test_environment_is_what_flytes_own_builder_leaves(
 
 
 def test_image_that_is_there_is_not_built_again(
-    run: Run, example: subprocess.CompletedProcess[str]
+    run: Flyte2, example: subprocess.CompletedProcess[str]
 ) -> None:
     """The registry is asked, and the name that Flyte is given names the same digest."""
     again = run("--config", "config.yaml", "build", "--all", "workflow.py")
@@ -122,16 +81,12 @@ def test_image_that_is_there_is_not_built_again(
     assert uris(again.stdout) == uris(example.stdout)
 
 
-def test_python_of_every_kind_is_installed(run: Run, tmp_path: Path) -> None:
-    """Requirements, a wheel, a script's header and a project, one on another."""
+def test_python_of_every_kind_is_installed(run: Flyte2, tmp_path: Path) -> None:
+    """Requirements, a wheel that needs its neighbour, a script's header and a project."""
     (tmp_path / "requirements.txt").write_text("six\n")
-    with zipfile.ZipFile(tmp_path / "own-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("own.py", "word = 'own wheel'\n")
-        wheel.writestr(
-            "own-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: own\nVersion: 1.0\n"
-        )
-        wheel.writestr("own-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("own-1.0.dist-info/RECORD", "")
+    write_wheel(tmp_path, "own", {"own.py": "from sibling import word\n"}, needs="sibling>=1")
+    write_wheel(tmp_path, "sibling", {"sibling.py": "word = 'own wheel'\n"})
+    (tmp_path / "badly named.whl").write_bytes(b"")
     (tmp_path / "script.py").write_text(
         '# /// script\n# requires-python = ">=3.10"\n# dependencies = ["tabulate"]\n# ///\n'
     )
@@ -156,7 +111,7 @@ def test_python_of_every_kind_is_installed(run: Run, tmp_path: Path) -> None:
     assert said == "own wheel\n"
 
 
-def test_files_go_where_docker_would_copy_them(run: Run, tmp_path: Path) -> None:
+def test_files_go_where_docker_would_copy_them(run: Flyte2, tmp_path: Path) -> None:
     """Folders without what is ignored, one file under another name, and the user's own."""
     (tmp_path / "src" / "pack").mkdir(parents=True)
     (tmp_path / "src" / "pack" / "mod.py").write_text("x = 1\n")
@@ -189,7 +144,7 @@ def test_files_go_where_docker_would_copy_them(run: Run, tmp_path: Path) -> None
     assert image.run("stat", "-c", "%U", "/opt/other.py").stdout == "flyte\n"
 
 
-def test_secrets_reach_their_steps_and_no_layer(run: Run, tmp_path: Path) -> None:
+def test_secrets_reach_their_steps_and_no_layer(run: Flyte2, tmp_path: Path) -> None:
     """As a variable and as a file, for as long as the command runs."""
     secret = f"secret-{uuid.uuid4().hex}"
     done = run(
@@ -207,7 +162,7 @@ def test_secrets_reach_their_steps_and_no_layer(run: Run, tmp_path: Path) -> Non
     assert not image.contains(secret.encode())
 
 
-def test_ten_images_of_one_program_are_built_at_once(run: Run) -> None:
+def test_ten_images_of_one_program_are_built_at_once(run: Flyte2) -> None:
     """The last one begins before the first is exported."""
     done = run(
         program="""
@@ -233,7 +188,7 @@ def test_ten_images_of_one_program_are_built_at_once(run: Run) -> None:
 
 
 @pytest.fixture(scope="module", name="told")
-def _told(run: Run, example: subprocess.CompletedProcess[str]) -> dict[str, str]:
+def _told(run: Flyte2, example: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """What several calls of one program say, each by its name."""
     done = run(
         program="""
@@ -303,7 +258,7 @@ def test_force_builds_what_is_there_already(
     assert uris(told["force"])["train"] == uris(example.stdout)["train"]
 
 
-def test_private_registry_is_logged_in_to(run: Run, tmp_path: Path) -> None:
+def test_private_registry_is_logged_in_to(run: Flyte2, tmp_path: Path) -> None:
     """With the logins of this machine, for the check and for the push; without, it is an error."""
     program = "print(flyte.build(base.with_commands(['echo private > /x'])).uri)"
     with running_registry(tmp_path / "registry", auth=htpasswd_auth(tmp_path)) as guarded:
@@ -318,3 +273,26 @@ def test_private_registry_is_logged_in_to(run: Run, tmp_path: Path) -> None:
             assert expected in done.stdout + done.stderr
             assert uris(done.stdout)["image"].startswith(account)
     assert "docker login" in refused.stdout
+
+
+def test_cancelled_image_leaves_the_others_alone(run: Flyte2) -> None:
+    """The one nobody waits for any more ends here and on the daemon; the other is built."""
+    done = run(
+        program="""
+        from buildkit_spec.plugins.flyte2 import image_builder
+
+        async def main():
+            one = base.clone(name="one").with_commands([f"sleep 600; echo {os.getpid()}"])
+            other = base.clone(name="other").with_commands([f"sleep 5; echo {os.getpid()}"])
+            builder = image_builder()
+            tasks = [asyncio.ensure_future(builder.build_image(x, False)) for x in (one, other)]
+            await asyncio.sleep(3)
+            tasks[0].cancel()
+            builds = await asyncio.gather(*tasks, return_exceptions=True)
+            print(type(builds[0]).__name__)
+            print(builds[1].uri if hasattr(builds[1], "uri") else builds[1])
+        asyncio.run(main())
+        """
+    )
+    assert "CancelledError" in done.stdout
+    assert set(uris(done.stdout)) == {"other"}

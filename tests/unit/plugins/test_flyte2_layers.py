@@ -50,8 +50,8 @@ def test_first_spec_brings_uv_and_the_virtual_environment() -> None:
     """As the images of Flyte's own builder have them, with the wanted Python."""
     first, last = specs_of(image(), DEBIAN)
     assert first.base_image == "example.org/base:1"
-    assert first.packages is not None
-    assert first.packages[0].startswith("uv==")
+    assert first.builder_options.uv_path == "/usr/bin/uv"
+    assert first.packages is None
     assert first.python_version == "3.11"
     assert "uv venv" in (first.commands or ("",))[0]
     assert (last.env or {})["PATH"].startswith("/opt/venv/bin:/usr/bin:")

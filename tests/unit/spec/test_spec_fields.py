@@ -184,6 +184,7 @@ def test_good_value_is_kept(field, value, kept):
         ("builder_options", {"user": "a b"}, "no user", ""),
         ("builder_options", {"workdir": "app"}, "no absolute path", "/root/app"),
         ("builder_options", {"copy_to": "app"}, "no absolute path", "/root/app"),
+        ("builder_options", {"uv_path": "uv"}, "no absolute path", "/root/uv"),
         ("builder_options", {"step_secrets": {"a-b": "env:X"}}, "name of a variable", "letters"),
         ("builder_options", {"network": "bridge"}, "none of the choices", "default, host, none"),
         ("builder_options", {"labels": {"a": 1}}, "is a number", "quote"),

@@ -293,6 +293,7 @@ def test_order_matters_only_for_commands(fields, shuffler: random.Random):
         {"python_exec": "/usr/bin/python3"},
         {"builder_options": {"user": "root", "labels": {"x": "1", "y": "2"}}},
         {"builder_options": {"plain": True, "run_in": "/a", "copy_to": "/b", "image_id": "c"}},
+        {"builder_options": {"uv_path": "/usr/bin/uv"}},
         {"builder_options": {"user": "app", "labels": {"x": "1"}}},
         {"builder_options": {"user": "app", "labels": {"x": "1", "y": "2"}, "workdir": "/app"}},
         {"builder_config": {"uv_version": "0.5.1"}},
