@@ -6,7 +6,6 @@ import copy
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,27 +13,26 @@ from typing import Any
 
 from buildkit_spec.errors import FileChangedError, Problem, SpecValidationError
 from buildkit_spec.spec import identity, materials
-from buildkit_spec.spec.changeable import Changeable
 from buildkit_spec.spec.checked import checked
 from buildkit_spec.spec.checks import copy_path
 from buildkit_spec.spec.copy_mode import CopyMode
-from buildkit_spec.spec.defaults import default_base_image, default_platform, pinned_requirements
+from buildkit_spec.spec.defaults import pinned_requirements
 from buildkit_spec.spec.dump import plain
-from buildkit_spec.spec.environment import FORCE_PUSH, flag, is_inside
+from buildkit_spec.spec.environment import is_inside
 from buildkit_spec.spec.images import image_reference
 from buildkit_spec.spec.laws import broken_laws
 from buildkit_spec.spec.local_requirements import LocalRequirement
 from buildkit_spec.spec.origin import Identity, Origin
+from buildkit_spec.spec.placed import Placed
 from buildkit_spec.spec.problems import Refusal
 from buildkit_spec.spec.scalars import kind_of, list_of
 from buildkit_spec.spec.selection import FileSelection
-from buildkit_spec.values import Platform
 from buildkit_spec.values.secret import SecretSource
 
 _MAX_NESTING = 16
 
 
-class ImageSpec(Changeable):
+class ImageSpec(Placed):
     """What a container image is to hold. It never changes; ``with_*`` methods return new ones.
 
     Fields and their meaning are flytekit's. Files are looked at when the tag, the name or a build
@@ -276,26 +274,6 @@ class ImageSpec(Changeable):
 
     # --- what a build asks
 
-    @property
-    def root(self) -> Path:
-        """Directory that relative paths start from, absolute."""
-        return self.origin.root
-
-    @property
-    def is_forced(self) -> bool:
-        """Whether to build and push even when the image is there.
-
-        Raises:
-            SpecError: ``FLYTE_FORCE_PUSH_IMAGE_SPEC`` says neither true nor false.
-        """
-        return self.origin.is_forced or flag(FORCE_PUSH)
-
-    @property
-    def origin(self) -> Origin:
-        """Where the spec was made."""
-        found: Origin = vars(self)["origin_"]
-        return found
-
     def with_modules(self, files: tuple[Path, ...]) -> ImageSpec:
         """Return the spec, and its base specs, with the files of the modules loaded with it."""
         base = self.base_image
@@ -305,33 +283,6 @@ class ImageSpec(Changeable):
             else self
         )
         return spec._moved(replace(self.origin, modules=files, folders=None))
-
-    def resolve(self, path: str) -> Path:
-        """Return a path of the spec as an absolute one; ``~`` is the user's home."""
-        with suppress(RuntimeError):  # nobody has the name behind the ~
-            return self.root / Path(path).expanduser()
-        return self.root / path
-
-    def platforms(self, machine: str | None = None) -> tuple[Platform, ...]:
-        """Return what the image runs on, at least one.
-
-        By default ``linux/amd64``, also on other machines; for a registry on this machine
-        (``localhost:``) its own kind when that is arm64.
-
-        Args:
-            machine: This machine's kind as ``uname -m`` has it; by default it is asked.
-        """
-        if self.platform:
-            return tuple(map(Platform.parse, self.platform.split(",")))
-        return (default_platform(self.registry or "", machine),)
-
-    def default_base_image(self, env: Mapping[str, str] = os.environ) -> str:
-        """Return the base image when the spec names none.
-
-        Raises:
-            SpecValidationError: There is none with the spec's Python.
-        """
-        return default_base_image(self.python_version or "", env)
 
     def local_requirements(self) -> tuple[LocalRequirement, ...]:
         """Return the Python packages that are folders or files of this machine.
