@@ -1,16 +1,19 @@
-"""What the caller of a builder and the environment say of all its builds."""
+"""What the caller of a builder and the environment say of builds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from buildkit_spec.errors import InvalidValueError
+from buildkit_spec.values import ImageOutput
 
 if TYPE_CHECKING:
     from buildkit_spec.plan import Settings
     from buildkit_spec.reach import Embedded
+    from buildkit_spec.spec import ImageSpec
+    from buildkit_spec.values import Output
 
 _NETWORKS = ("default", "host", "none")
 _EMBEDDED = ("keep", "stop", "never")
@@ -85,3 +88,12 @@ def _epoch_s(text: str) -> int:
             remedy="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
         )
     return int(text)
+
+
+def wanted_outputs(
+    spec: ImageSpec, push: bool | None, outputs: Sequence[Output] | None
+) -> tuple[Output, ...]:
+    """Return what is to become of an image: see `BuildkitBuilder.build`."""
+    if outputs is None:
+        return (ImageOutput(is_pushed=bool(spec.registry) if push is None else push),)
+    return (*outputs, ImageOutput(is_pushed=True)) if push else tuple(outputs)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from buildkit_spec.arguments import read_arguments, settings_of
+from buildkit_spec.arguments import read_arguments, settings_of, wanted_outputs
 from buildkit_spec.errors import (
     BuildkitSpecError,
     Problem,
@@ -198,7 +198,7 @@ class BuildkitBuilder:
         with self._lock:
             self._under_way.add(build)
         try:
-            wanted = _wanted(spec, push, outputs)
+            wanted = wanted_outputs(spec, push, outputs)
             spec = spec.as_found()  # what the tag says and what is sent are the same files
             reference = Reference.parse(spec.image_name())
             with self._turn(reference):
@@ -398,14 +398,6 @@ class BuildkitBuilder:
             turn = self._turns.setdefault(reference, threading.Lock())
         with turn:
             yield
-
-
-def _wanted(
-    spec: ImageSpec, push: bool | None, outputs: Sequence[Output] | None
-) -> tuple[Output, ...]:
-    if outputs is None:
-        return (ImageOutput(is_pushed=bool(spec.registry) if push is None else push),)
-    return (*outputs, ImageOutput(is_pushed=True)) if push else tuple(outputs)
 
 
 def _tell_nobody(_: StatusUpdate) -> None:
