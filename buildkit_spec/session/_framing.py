@@ -20,7 +20,7 @@ _PREFIX = struct.Struct(">BI")
 def status(code: int, message: str) -> list[tuple[str, str]]:
     """Return the trailers that end an answer with a gRPC status."""
     trailers = [("grpc-status", str(code))]
-    if message:
+    if message := message.strip():  # a header may not begin or end with a blank
         # Source: gRPC over HTTP/2, *Responses*: Percent-Encoded of UTF-8.
         text = quote(message, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}", errors="replace")
         trailers.append(("grpc-message", text))

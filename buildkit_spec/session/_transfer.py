@@ -93,11 +93,10 @@ class Transfer:
 
     def _answer_all(self, requests: Iterable[Packet]) -> bool:
         """Answer packets; return whether the last was among them."""
-        for request in requests:
-            if self._answer(request):
-                return True
-        self._flush()
-        return False
+        try:
+            return any(map(self._answer, requests))
+        finally:
+            self._flush()  # also what came before something went wrong
 
     def _answer(self, request: Packet) -> bool:
         """Answer one packet; return whether it was the last."""

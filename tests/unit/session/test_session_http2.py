@@ -19,6 +19,7 @@ from hpack import Decoder, Encoder
 from buildkit_spec.errors import SessionError
 from buildkit_spec.session import _frames as h2
 from buildkit_spec.session._events import CallOpened, Event
+from buildkit_spec.session._framing import status
 from buildkit_spec.session._http2 import Connection
 
 Step = bytes | Callable[[Connection], None]
@@ -462,6 +463,15 @@ def test_frames_that_bring_nothing_may_come_now_and_then() -> None:
     connection.receive(headers(3))
 
     assert not faults(connection.take())
+
+
+def test_message_of_a_status_has_no_blanks_around_it() -> None:
+    """A strict peer would take the trailers for malformed."""
+    assert status(2, " from the receiver: \n") == [
+        ("grpc-status", "2"),
+        ("grpc-message", "from the receiver:"),
+    ]
+    assert status(2, " ") == [("grpc-status", "2")]
 
 
 @pytest.mark.parametrize(
