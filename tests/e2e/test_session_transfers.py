@@ -138,6 +138,13 @@ def test_daemon_asks_with_patterns(client: Client, tmp_path: Path) -> None:
     ]
 
 
+def test_pattern_may_have_blanks_around_it(client: Client, tmp_path: Path) -> None:
+    """The daemon sends it as a header as it is, against HTTP/2's rules; they mean nothing."""
+    write(tmp_path, "a", "b")
+
+    assert share(client, SharedDir(tmp_path), listing, include=[" a "]) == ["a"]
+
+
 def test_empty_directory_arrives(client: Client, tmp_path: Path) -> None:
     """A directory with nothing in it is an empty file system."""
     assert share(client, SharedDir(tmp_path), listing) == []
