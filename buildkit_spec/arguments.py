@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from buildkit_spec.plan import Settings
     from buildkit_spec.reach import Embedded
     from buildkit_spec.spec import ImageSpec
-    from buildkit_spec.values import Output
+    from buildkit_spec.values import Output, StatusUpdate
 
 _NETWORKS = ("default", "host", "none")
 _EMBEDDED = ("keep", "stop", "never")
@@ -97,3 +97,7 @@ def wanted_outputs(
     if outputs is None:
         return (ImageOutput(is_pushed=bool(spec.registry) if push is None else push),)
     return (*outputs, ImageOutput(is_pushed=True)) if push else tuple(outputs)
+
+
+def tell_nobody(_: StatusUpdate) -> None:
+    """Take what happens in a build whose caller asks for none of it."""

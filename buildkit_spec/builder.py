@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from buildkit_spec.arguments import read_arguments, settings_of, wanted_outputs
+from buildkit_spec.arguments import read_arguments, settings_of, tell_nobody, wanted_outputs
 from buildkit_spec.errors import (
     BuildkitSpecError,
     Problem,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         Platform,
         RegistryConfig,
         StatusCallback,
-        StatusUpdate,
     )
 
 _T = TypeVar("_T")
@@ -295,7 +294,7 @@ class BuildkitBuilder:
 
         if len(pushes) == len(outputs) and can_be_split(spec):
             groups = self._reached().split(
-                affinity_key(spec), spec.platforms(), clock=clock, tell=on_status or _tell_nobody
+                affinity_key(spec), spec.platforms(), clock=clock, tell=on_status or tell_nobody
             )
             if len(groups) > 1:
                 registry = self.registry_for(spec)
@@ -321,7 +320,7 @@ class BuildkitBuilder:
             affinity_key(spec),
             platforms,
             clock=clock,
-            tell=on_status or _tell_nobody,
+            tell=on_status or tell_nobody,
             is_movable=is_movable,
         )
 
@@ -398,7 +397,3 @@ class BuildkitBuilder:
             turn = self._turns.setdefault(reference, threading.Lock())
         with turn:
             yield
-
-
-def _tell_nobody(_: StatusUpdate) -> None:
-    return

@@ -27,9 +27,7 @@ from buildkit_spec.session._events import (
 )
 from buildkit_spec.session._fields import Field, check_trailers, read_request
 from buildkit_spec.session._frames import FrameReader, ProtocolFault
-
-FIRST_WINDOW_BYTES = 1 << 10
-"""What the peer may send on a stream before it is given more."""
+from buildkit_spec.session._stream import FIRST_WINDOW_BYTES, Stream
 
 _CONNECTION_WINDOW_BYTES = 1 << 30  # what bounds memory is each stream's window
 _CONNECTION_CREDIT_BYTES = 1 << 24
@@ -38,25 +36,6 @@ _MAX_HEADER_BYTES = 1 << 20  # a Dockerfile's ignore file may come as thousands 
 _MAX_REPLIES_BYTES = 1 << 20  # of a peer that makes us answer, and takes no answers
 _MAX_IDLE_FRAMES = 10_000  # one after the other; a few are usual
 _USUAL_WINDOW_BYTES = 65535
-
-
-class _Stream:
-    """What is known of an open stream.
-
-    Attributes:
-        room: How many bytes we may send.
-        credit: How many the peer may.
-        left_bytes: How many it has yet to send, where it has told.
-        is_half_closed: Whether it sends no more.
-    """
-
-    __slots__ = ("credit", "is_half_closed", "left_bytes", "room")
-
-    def __init__(self, room: int, left_bytes: int | None) -> None:
-        self.room = room
-        self.credit = FIRST_WINDOW_BYTES
-        self.left_bytes = left_bytes
-        self.is_half_closed = False
 
 
 class Connection:
@@ -74,7 +53,7 @@ class Connection:
         # Answers have few headers and short ones. Without a table, the peer may change its size as
         # it likes: ours is never larger, and is told once.
         self._encoder.header_table_size = 0
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._working: set[int] = set()  # calls that are worked on, be they reset or not
         self._last = 0  # the newest stream's id
         self._ended: deque[int] = deque(maxlen=_MAX_STREAMS)  # by us, before the peer did
@@ -179,7 +158,7 @@ class Connection:
         if flags & h2.END_STREAM or (known.left_bytes or 0) < 0:
             self._half_close(stream, known, events)
 
-    def _half_close(self, stream: int, known: _Stream, events: list[Event]) -> None:
+    def _half_close(self, stream: int, known: Stream, events: list[Event]) -> None:
         if known.left_bytes:
             raise ProtocolFault(h2.PROTOCOL_ERROR, "another length than was told", stream)
         known.is_half_closed = True
@@ -234,14 +213,14 @@ class Connection:
         if flags & h2.END_STREAM:
             self._half_close(stream, known, events)
 
-    def _open(self, stream: int, headers: Sequence[Field], events: list[Event]) -> _Stream:
+    def _open(self, stream: int, headers: Sequence[Field], events: list[Event]) -> Stream:
         self._last = stream
         if len(self._working | self._streams.keys()) >= _MAX_STREAMS:
             raise ProtocolFault(h2.REFUSED_STREAM, "too many calls", stream)
         request = read_request(stream, headers)
         self._idle_frames = 0
         self._working.add(stream)
-        self._streams[stream] = opened = _Stream(self._stream_room, request.size_bytes)
+        self._streams[stream] = opened = Stream(self._stream_room, request.size_bytes)
         events.append(CallOpened(stream, request.path, request.metadata))
         return opened
 

@@ -24,8 +24,8 @@ from buildkit_spec.session._framing import (
     Outgoing,
     message_prefix,
 )
-from buildkit_spec.session._http2 import FIRST_WINDOW_BYTES
 from buildkit_spec.session._pace import Pace
+from buildkit_spec.session._stream import FIRST_WINDOW_BYTES
 
 if TYPE_CHECKING:
     from buildkit_spec.session._server import Server
