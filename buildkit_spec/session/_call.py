@@ -73,8 +73,11 @@ class Call(Protocol[Req, Res]):
             SessionError: A request is not a message of the method's type, or is too large.
         """
 
-    def messages_as(self, kind: type[Other]) -> Iterator[Other]:
-        """The requests as messages of another type: a method may carry several protocols.
+    def gathered_as(self, kind: type[Other]) -> Iterator[Sequence[Other]]:
+        """The requests as messages of another type, each time all that are there.
+
+        Of another type, because a method may carry several protocols. None is late. Answers with
+        more to follow go out before the next are waited for.
 
         Raises:
             CallCancelledError: The stream was reset.

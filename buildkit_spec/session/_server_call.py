@@ -59,17 +59,22 @@ class ServerCall:
         self._reader = MessageReader()
         self._arrived: deque[bytes] = deque()
         self._backlog_bytes = 0
+        self._gathered_bytes = 0  # of the backlog, what the handler has in hand
         self._owed_credit = 0
         self._is_wide = False
         self._pace = Pace()
         self._fault: SessionError | None = None
 
     def messages(self) -> Iterator[Any]:
-        return self.messages_as(self._request)
+        while payloads := self._gather():
+            for payload in payloads:
+                if self.is_cancelled:
+                    raise CallCancelledError
+                yield self._read(self._request, payload)
 
-    def messages_as(self, kind: type[Other]) -> Iterator[Other]:
-        while (message := self._next(kind)) is not None:
-            yield message
+    def gathered_as(self, kind: type[Other]) -> Iterator[list[Other]]:
+        while payloads := self._gather():
+            yield [self._read(kind, payload) for payload in payloads]
 
     def arrived(self) -> list[Any]:
         if not self._arrived:  # without the lock: what is missed now is seen the next time
@@ -95,17 +100,23 @@ class ServerCall:
         self._pay()
         return payloads
 
-    def _next(self, kind: type[Other]) -> Other | None:
+    def _gather(self) -> list[bytes]:
+        """Return what is there, at least one request; none when no more come."""
         with self._server.lock:
             if not self._is_wide:
                 self._is_wide = True
                 self._server.widen(self, _WINDOW_BYTES - FIRST_WINDOW_BYTES)
+            self._backlog_bytes -= self._gathered_bytes  # by now those are dealt with
+            self._gathered_bytes = 0
+            if self.output:
+                self._server.wake(self)
             if not self._wait():
-                return None
-            payload = self._arrived.popleft()
-            self._backlog_bytes -= len(payload)
+                return []
+            payloads = list(self._arrived)
+            self._arrived.clear()
+            self._gathered_bytes = self._backlog_bytes
             self._pay()
-        return self._read(kind, payload)
+        return payloads
 
     def _wait(self) -> bool:
         """Wait for a request; return whether there is one. The lock is held."""

@@ -45,7 +45,7 @@ class Staging:
         self._lock = threading.Lock()
         self._is_over = False
         self._directories: dict[str, tuple[int, int]] = {}
-        self._files: set[str] = set()
+        self._files: dict[str, bool] = {}  # whether it is made
         place = destination
         while not os.path.lexists(place) and place.parent != place:
             place = place.parent
@@ -65,11 +65,10 @@ class Staging:
             self._directories[path] = mode, time_ns
 
     def add_file(self, path: str) -> None:
-        """Make an empty file, to be written through `open`."""
+        """Take the place of a file, which `open` makes: it is opened once that way."""
         with self._lock:
             self._check(path)
-            os.close(os.open(path, _NEW_FILE, 0o600, dir_fd=self._root))
-            self._files.add(path)
+            self._files[path] = False
 
     def add_hard_link(self, path: str, first: str) -> None:
         """Make another name of a file of the tree."""
@@ -78,8 +77,11 @@ class Staging:
             if first not in self._files:
                 raise _hostile(path, f"is a hard link to {first!r}, which is no file of it")
             root = self._root
+            if not self._files[first]:
+                os.close(os.open(first, _NEW_FILE, 0o600, dir_fd=root))
+                self._files[first] = True
             os.link(first, path, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=False)
-            self._files.add(path)
+            self._files[path] = True
 
     def add_link(self, path: str, target: str, time_ns: int) -> None:
         """Make a symbolic link; its target is a text that nothing here looks at."""
@@ -98,9 +100,13 @@ class Staging:
             os.utime(path, ns=(time_ns, time_ns), dir_fd=self._root)
 
     def open(self, path: str) -> int:
-        """Return a descriptor to write a file with that was made."""
-        assert path in self._files
-        return os.open(path, _OLD_FILE, dir_fd=self._root)
+        """Return a descriptor to write a file with whose place was taken; once for each file."""
+        with self._lock:
+            if self._is_over:
+                raise CallCancelledError
+            flags = _OLD_FILE if self._files[path] else _NEW_FILE
+            self._files[path] = True
+            return os.open(path, flags, 0o600, dir_fd=self._root)
 
     def commit(self) -> None:
         """Put the tree in place: at once where nothing is yet, else entry by entry.
@@ -136,6 +142,8 @@ class Staging:
         parent, slash, name = path.rpartition("/")
         if name in {"", ".", ".."} or "\0" in path or (slash and parent not in self._directories):
             raise _hostile(path, "is no name in a directory of it")
+        if path in self._files:  # it may be that there is nothing yet
+            raise _hostile(path, "is there twice")
 
     def _remove(self) -> None:
         os.close(self._root)

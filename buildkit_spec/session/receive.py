@@ -18,12 +18,15 @@ from typing import Any
 
 from buildkit_spec._pb.fsutil import Packet, Stat
 from buildkit_spec.errors import BuildkitSpecError, SessionError
-from buildkit_spec.session._call import INTERNAL, Call, StatusError
+from buildkit_spec.session._call import INTERNAL, Call, CallCancelledError, StatusError
 from buildkit_spec.session._modes import unix_mode
 from buildkit_spec.session._staging import Staging, unwritable
 
-_AT_ONCE = 64
+_AT_ONCE = 256
 """Files asked for and not all here: what we ask never waits for the daemon to read it."""
+
+_FEW = _AT_ONCE // 2
+"""So few of them, and others are asked for: many by one message, not one by each."""
 
 
 class ReceivedDirectory:
@@ -123,19 +126,12 @@ class _Transfer:
 
     def run(self) -> None:
         """Take packets until the daemon has sent all of it."""
-        for packet in self._call.messages_as(Packet):
-            if packet.type == Packet.PACKET_STAT:
-                if packet.HasField("stat"):
-                    self._add(packet.stat)
-                else:
-                    self._is_listed = True
-            elif packet.type == Packet.PACKET_DATA:
-                self._write(packet)
-            elif packet.type == Packet.PACKET_ERR:
-                text = packet.data.decode(errors="replace")
-                raise StatusError(INTERNAL, f"error from sender: {text}")
-            elif packet.type == Packet.PACKET_FIN and self._is_finished:
-                return
+        for packets in self._call.gathered_as(Packet):
+            for packet in packets:
+                if self._call.is_cancelled:
+                    raise CallCancelledError
+                if self._take(packet):
+                    return
             self._ask()
         if not self._is_finished:
             raise SessionError("the daemon broke off while it sent the result")
@@ -145,6 +141,20 @@ class _Transfer:
         for file in self._coming.values():
             if file.descriptor >= 0:
                 os.close(file.descriptor)
+
+    def _take(self, packet: Packet) -> bool:
+        """Take a packet; return whether it was the last."""
+        if packet.type == Packet.PACKET_DATA:
+            self._write(packet)
+        elif packet.type == Packet.PACKET_STAT:
+            if packet.HasField("stat"):
+                self._add(packet.stat)
+            else:
+                self._is_listed = True
+        elif packet.type == Packet.PACKET_ERR:
+            text = packet.data.decode(errors="replace")
+            raise StatusError(INTERNAL, f"error from sender: {text}")
+        return packet.type == Packet.PACKET_FIN and self._is_finished
 
     def _add(self, entry: Stat) -> None:
         index, self._count = self._count, self._count + 1
@@ -166,9 +176,12 @@ class _Transfer:
             self.left_out.append(entry.path)
 
     def _ask(self) -> None:
-        while self._waiting and len(self._coming) < _AT_ONCE:
-            index, self._coming[index] = self._waiting.popleft()
-            self._call.send(Packet(type=Packet.PACKET_REQ, ID=index))
+        if self._waiting and len(self._coming) <= _FEW:
+            requests = []
+            while self._waiting and len(self._coming) < _AT_ONCE:
+                index, self._coming[index] = self._waiting.popleft()
+                requests.append(Packet(type=Packet.PACKET_REQ, ID=index).SerializeToString())
+            self._call.send_all(requests)
         if self._is_listed and not self._coming and not self._is_finished:
             self._is_finished = True
             self._call.send(Packet(type=Packet.PACKET_FIN))
@@ -179,10 +192,10 @@ class _Transfer:
             raise SessionError(f"the daemon sent file {packet.ID}, which nobody asked for")
         if file.descriptor < 0:
             file.descriptor = self._staging.open(file.path)
-        if packet.data:
-            file.left_bytes -= len(packet.data)
+        if data := packet.data:
+            file.left_bytes -= len(data)
             if file.left_bytes >= 0:
-                _write_all(file.descriptor, packet.data)
+                _write_all(file.descriptor, data)
                 return
         if file.left_bytes:
             raise SessionError(f"the daemon sent {file.path!r} with another size than it said")

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +205,10 @@ class Said:
     def __init__(self, packets: Sequence[Packet]) -> None:
         self._packets = packets
 
-    def messages_as(self, kind: Any) -> Iterator[Any]:
+    def gathered_as(self, kind: Any) -> Iterator[Sequence[Any]]:
         assert kind is Packet
-        yield from self._packets
+        yield self._packets[:1]
+        yield self._packets[1:]
 
     def messages(self) -> Iterator[Any]:
         raise AssertionError
@@ -215,6 +216,9 @@ class Said:
     arrived = messages
 
     def send(self, message: Packet, *, has_more: bool = False) -> None:
+        pass
+
+    def send_all(self, payloads: Iterable[bytes]) -> None:
         pass
 
 

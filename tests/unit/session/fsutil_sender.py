@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from buildkit_spec._pb.fsutil import Packet, Stat
@@ -39,26 +40,32 @@ class Entry:
 
 @dataclass
 class Sender:
-    """One call, as `ReceivedDirectory.receive` sees it: the other side of it is here too."""
+    """One call, as `ReceivedDirectory.receive` sees it: the other side of it is here too.
+
+    So many packets are `gathered` at a time; `times` says how often it was answered.
+    """
 
     entries: Sequence[Entry]
     is_cut_off: bool = False
     extra: Sequence[Packet] = ()
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_cancelled: bool = False
+    gathered: int = 1
     said: list[Packet] = field(default_factory=list)
+    times: int = 0
     _todo: deque[Packet] = field(default_factory=deque)
 
-    def messages_as(self, kind: Any) -> Iterator[Any]:
+    def gathered_as(self, kind: Any) -> Iterator[Any]:
         assert kind is Packet
-        for entry in self.entries:
-            yield entry.packet()
-            yield from self._asked()
-        yield from self.extra
-        if self.is_cut_off:
-            return
-        yield Packet(type=Packet.PACKET_STAT)
-        yield from self._asked()
+        told = [entry.packet() for entry in self.entries] + list(self.extra)
+        if not self.is_cut_off:
+            told.append(Packet(type=Packet.PACKET_STAT))
+        for start in range(0, len(told), self.gathered):
+            yield told[start : start + self.gathered]
+            while self._todo:
+                asked = self._asked()
+                while together := list(islice(asked, self.gathered)):
+                    yield together
 
     def messages(self) -> Iterator[Any]:
         raise AssertionError
@@ -66,8 +73,15 @@ class Sender:
     arrived = messages
 
     def send(self, message: Packet, *, has_more: bool = False) -> None:
-        self.said.append(message)
-        self._todo.append(message)
+        self._put([message])
+
+    def send_all(self, payloads: Iterable[bytes]) -> None:
+        self._put([Packet.FromString(payload) for payload in payloads])
+
+    def _put(self, messages: Sequence[Packet]) -> None:
+        self.times += 1
+        self.said += messages
+        self._todo += messages
 
     def _asked(self) -> Iterator[Packet]:
         while self._todo:

@@ -6,6 +6,7 @@ import os
 import queue
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -199,18 +200,50 @@ def test_devices_are_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_many_files_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
-    """What is asked and not read yet by the daemon stays small, and every file comes."""
+    """What is asked and not read yet by the daemon stays small, many by one message, and all come.
+
+    One message for each file makes the daemon and us wake up for each.
+    """
     tree = [Entry(f"{number:04}", data=b"x" * number) for number in range(500)]
-    sender = Sender(tree)
+    sender = Sender(tree, gathered=50)
     directory = ReceivedDirectory(tmp_path / "out")
     directory.receive(sender)
     directory.commit()
 
     asked = [packet.ID for packet in sender.said if packet.type == Packet.PACKET_REQ]
     assert asked == list(range(500))
+    assert sender.times < 20
     assert {len(what) for _, what in listing(tmp_path / "out").values()} == set(range(500))  # type: ignore[arg-type]
 
 
+def test_file_is_opened_once(tmp_path: Path) -> None:
+    """Of a tree of small files, opening them is most of the work."""
+    opened: list[str] = []
+    is_looked_at = True
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and is_looked_at:
+            opened.append(str(arguments[0]))
+
+    sys.addaudithook(note)  # which stays for ever
+    received(tmp_path / "out", [Entry("a", data=b"x" * 20), Entry("b"), Entry("c", link="b")])
+    is_looked_at = False
+
+    assert [one for one in opened if one in {"a", "c"}] == ["a"]
+
+
+def test_other_names_come_before_the_contents(tmp_path: Path) -> None:
+    """All is listed before a file arrives: its second name is one of the same file all the same."""
+    tree = [Entry("a", data=b"abc"), Entry("b", link="a"), Entry("c", link="b"), Entry("d")]
+    directory = ReceivedDirectory(tmp_path / "out")
+    directory.receive(Sender(tree, gathered=100))
+    directory.commit()
+
+    assert {what for _, what in listing(tmp_path / "out").values()} == {b"abc", b""}
+    assert len({(tmp_path / "out" / name).stat().st_ino for name in "abc"}) == 1
+
+
+@pytest.mark.parametrize("gathered", [1, 100])
 @pytest.mark.parametrize(
     "tree",
     [
@@ -235,18 +268,24 @@ def test_many_files_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
         [Entry("a", LINK, link="/etc/passwd"), Entry("b", link="a")],
         [Entry("a", DIRECTORY), Entry("b", link="a")],
         [Entry("b", link="b")],
+        [Entry("a"), Entry("b"), Entry("a", link="b")],
+        [Entry("a"), Entry("a", LINK, link="/")],
+        [Entry("a", LINK, link="/"), Entry("a", data=b"x")],
+        [Entry("a", LINK, link="/etc/passwd"), Entry("a"), Entry("b", link="a")],
+        [Entry("a"), Entry("a", DIRECTORY)],
+        [Entry("a", DIRECTORY), Entry("a", data=b"x")],
         [Entry("x" * 300)],
     ],
     ids=lambda tree: tree[-1].path[:9] + "," + tree[-1].link,
 )
-def test_hostile_trees_are_refused(tmp_path: Path, tree: list[Entry]) -> None:
+def test_hostile_trees_are_refused(tmp_path: Path, tree: list[Entry], gathered: int) -> None:
     """The daemon is told, nothing is written, and the old tree stays."""
     out = tmp_path / "inner" / "out"
     out.mkdir(parents=True)
     (out / "old").write_text("old")
     before = listing(tmp_path)
     directory = ReceivedDirectory(out)
-    sender = Sender(tree)
+    sender = Sender(tree, gathered=gathered)
 
     with pytest.raises(SessionError):
         directory.receive(sender)
