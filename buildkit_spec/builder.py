@@ -198,8 +198,9 @@ class BuildkitBuilder:
             self._under_way.add(build)
         try:
             wanted = wanted_outputs(spec, push, outputs)
-            spec = spec.as_found()  # what the tag says and what is sent are the same files
-            reference = Reference.parse(spec.image_name())
+            with build.noticed():
+                spec = spec.as_found()  # what the tag says and what is sent are the same files
+                reference = Reference.parse(spec.image_name())
             with self._turn(reference):
                 return self._build(spec, reference, wanted, force, on_status, build)
         except BaseException as error:

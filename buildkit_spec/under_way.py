@@ -41,6 +41,17 @@ class UnderWay:
             self._lock.wait_for(lambda: not self._clients, _PATIENCE_S)
 
     @contextmanager
+    def noticed(self) -> Iterator[None]:
+        """Let what this thread does, such as hashing many gigabytes, end soon after `cancel`.
+
+        It then raises SolveCanceledError.
+        """
+        from buildkit_spec.spec.given_up import ending_when
+
+        with ending_when(lambda: self.is_cancelled):
+            yield
+
+    @contextmanager
     def on(self, client: Client) -> Iterator[None]:
         """Run on a connection, if it is not to end already.
 

@@ -163,7 +163,10 @@ class GatewayBuild:
             is_silent = watch is not None and watch.is_silent and isinstance(error, Exception)
             if is_silent:
                 watcher.has_build = False  # nothing more is told
-            watcher.finish()
+            if isinstance(error, Exception):
+                watcher.finish()
+            else:
+                watcher.leave()
             best = watcher.failure or self._best(error, cause)
             if is_silent:
                 best = self._no_word()

@@ -18,6 +18,9 @@ from buildkit_spec.values import StatusCallback
 _PATIENCE_S = 5.0
 """A stream that says nothing for so long after its build is left. Source: ``client/solve.go``."""
 
+_FAREWELL_S = 0.5
+"""So long a stream is listened to when its build was interrupted, be the daemon busy or gone."""
+
 
 class Watcher:
     """Follows a build's status.
@@ -62,6 +65,13 @@ class Watcher:
             self._thread.join(_PATIENCE_S)
         cancel(self._stream)
         self._thread.join(_PATIENCE_S)
+
+    def leave(self) -> None:
+        """Wait a moment for the last words, and end the stream. Somebody pressed Ctrl-C."""
+        if self.has_build:
+            self._thread.join(_FAREWELL_S)
+        cancel(self._stream)
+        self._thread.join(_FAREWELL_S)
 
     def _follow(self) -> None:
         # What goes wrong with the stream goes wrong with the build too, and is told there.

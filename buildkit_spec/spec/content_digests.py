@@ -15,6 +15,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from buildkit_spec.errors import SolveCanceledError
+from buildkit_spec.spec.given_up import given_up
 from buildkit_spec.values.user import home_directory
 
 _CHUNK_BYTES = 1 << 20
@@ -68,6 +70,7 @@ class ContentDigests:
 
         Raises:
             OSError: It cannot be read.
+            SolveCanceledError: Nobody waits for it any more; see `given_up`.
         """
         known = self._known.get(path)
         if known is not None and known[0] == now:
@@ -172,10 +175,12 @@ def _file_clock_ns() -> int:
 
 
 def _sha256(path: str) -> bytes:
-    content = hashlib.sha256()
+    content, is_given_up = hashlib.sha256(), given_up()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # an open() takes twice as long
     try:
         while chunk := os.read(descriptor, _CHUNK_BYTES):
+            if is_given_up():
+                raise SolveCanceledError("the build was cancelled", code="CANCELLED")
             content.update(chunk)
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from forwarder import Forwarder
 from graphs import AMD64, Listener, building, history_error, is_running, nothing, step
 
+from buildkit_spec import llb
 from buildkit_spec.client import Address, BuildOutput, Client, Gateway
 from buildkit_spec.client.docker_stream import open_docker_stream
 from buildkit_spec.client.relay import Relay
@@ -26,8 +28,10 @@ from buildkit_spec.client.sockets import connect
 from buildkit_spec.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
+    SessionError,
     SolveCanceledError,
 )
+from buildkit_spec.session import FileSync, Session, SharedDir
 
 
 @pytest.fixture(name="address")
@@ -73,6 +77,106 @@ def test_ctrl_c_stops_the_step_on_the_daemon(
         assert eventually(lambda: not is_running(sleeper))
         assert eventually(lambda: "canceled" in history_error(client, ref))
         client.build(nothing)  # and the connection is well
+
+
+def reading(file: Path, process: str | int = "self") -> int | None:
+    """How far a process has read a file; None when it does not have it open."""
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if link.readlink() == file:
+                told = Path(f"/proc/{process}/fdinfo/{link.name}").read_text()
+                return int(told.split()[1])
+    return None
+
+
+@pytest.mark.parametrize("way", ["ctrl-c", "close"])
+def test_transfer_ends_with_its_build(address: Address, tmp_path: Path, way: str) -> None:
+    """Nothing more of a file is read once its build is interrupted, and the daemon has none of it.
+
+    All of it would take half an hour.
+    """
+    file = tmp_path / "endless"
+    with file.open("wb") as stream:
+        stream.truncate(1 << 40)
+    ref = uuid.uuid4().hex
+    client = Client(address)
+
+    def end() -> None:
+        assert eventually(lambda: (reading(file) or 0) > 16 << 20)
+        if way == "close":
+            client.close()
+        else:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def run(gateway: Gateway) -> BuildOutput:
+        threading.Thread(target=end).start()
+        definition = llb.local("src").marshal(local_unique_id=session.id)
+        return BuildOutput({AMD64: gateway.solve(definition, evaluate=True)})
+
+    with client, Session([FileSync({"src": SharedDir(tmp_path)})]) as session:
+        # Closed, the session may be the first to notice.
+        expected = (SolveCanceledError, SessionError) if way == "close" else (KeyboardInterrupt,)
+        with pytest.raises(expected):
+            client.build(run, session=session, ref=ref)
+
+        assert eventually(lambda: reading(file) is None)
+    with Client(address) as other:
+        assert eventually(lambda: "canceled" in history_error(other, ref))
+
+
+def test_ctrl_c_does_not_wait_for_a_daemon_that_is_gone(address: Address, tmp_path: Path) -> None:
+    """Interrupted when nothing comes from the daemon any more, the build ends all the same."""
+    opener = partial(open_docker_stream, address, 10, partial(connect, address, 10))
+    relay = Relay(opener) if address.scheme == "docker" else None
+    interrupted_s = 0.0
+    with Forwarder(relay.path if relay else address.path) as forwarder:
+
+        def interrupt() -> None:
+            nonlocal interrupted_s
+            forwarder.hold()
+            interrupted_s = time.monotonic()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        def run(gateway: Gateway) -> BuildOutput:
+            threading.Timer(0.2, interrupt).start()
+            threading.Event().wait(20)
+            return nothing(gateway)
+
+        target = Address("tcp", host="127.0.0.1", port=forwarder.port)
+        with Client(target) as client, pytest.raises(KeyboardInterrupt):
+            client.build(run)
+        took_s = time.monotonic() - interrupted_s
+    if relay:
+        relay.close()
+
+    assert took_s < 4  # it waits for half a second
+
+
+def test_ctrl_c_while_files_are_hashed_ends_all_builds(tmp_path: Path) -> None:
+    """Of several images at once, each on a thread of its own that no signal reaches."""
+    specs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "endless").open("wb") as stream:
+            stream.truncate(1 << 40)
+        specs.append(tmp_path / f"{name}.yaml")
+        specs[-1].write_text(
+            f"name: {name}\nbase_image: scratch\nsource_root: {name}\nsource_copy_mode: all\n"
+        )
+    command = [sys.executable, "-m", "buildkit_spec", "build", *map(str, specs), "--no-push"]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            files = [tmp_path / name / "endless" for name in ("one", "two")]
+            assert eventually(lambda: any(reading(file, child.pid) for file in files))
+            child.send_signal(signal.SIGINT)
+            _, told = child.communicate(timeout=60)
+        finally:
+            child.kill()
+
+    assert child.returncode == 130, told
+    assert "interrupted" in told
 
 
 def test_ctrl_c_while_exporting_ends_the_build(address: Address) -> None:

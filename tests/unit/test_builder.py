@@ -18,6 +18,7 @@ from buildkit_spec.errors import (
     SolveCanceledError,
     SpecValidationError,
 )
+from buildkit_spec.under_way import UnderWay
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -185,3 +186,23 @@ def test_epoch_that_is_no_time_is_refused(epoch: str) -> None:
 def test_epoch_that_is_a_time_is_taken(epoch: str) -> None:
     """Nothing, and everything that a timestamp holds."""
     BuildkitBuilder(env={"SOURCE_DATE_EPOCH": epoch})
+
+
+def test_build_ends_while_its_files_are_hashed(builder: BuildkitBuilder, tmp_path: Path) -> None:
+    """Cancelled by another thread, it does not read the file to its end, half an hour away."""
+    (tmp_path / "files").mkdir()
+    with (tmp_path / "files" / "endless").open("wb") as stream:
+        stream.truncate(1 << 40)
+    image = ImageSpec(
+        name="image",
+        base_image="scratch",
+        source_root=str(tmp_path / "files"),
+        source_copy_mode="all",
+    )
+    under_way = UnderWay()
+    thread = threading.Timer(0.2, under_way.cancel)
+    thread.start()
+
+    with pytest.raises(SolveCanceledError):
+        builder.build(image, under_way=under_way)
+    thread.join()
