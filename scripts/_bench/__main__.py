@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from _bench import exists, marshal, nochange, pool, pyflyte, scale, scenarios, session, startup
+from _bench import (
+    exists,
+    marshal,
+    nochange,
+    pool,
+    pyflyte,
+    scale,
+    scenarios,
+    session,
+    soak,
+    startup,
+)
 
 
 def main(words: list[str]) -> int:
@@ -20,7 +31,12 @@ def main(words: list[str]) -> int:
     )
     parser.add_argument("--peer", type=Path, metavar="FILE", help="the peer's script")
     parser.add_argument(
-        "--rounds", type=int, help="of `scenarios`, `flyte` (default: 3) and `session` (default: 5)"
+        "--rounds",
+        type=int,
+        help="of `scenarios`, `flyte` (default: 3), `session` (default: 5), `soak` (default: 20)",
+    )
+    parser.add_argument(
+        "--megabytes", type=int, default=1000, metavar="MB", help="of a round of `soak`"
     )
     parser.add_argument(
         "--buildctl", type=Path, metavar="FILE", help="a further peer of `session`, on --addr"
@@ -48,11 +64,14 @@ def main(words: list[str]) -> int:
         "pool": pool.measure,
         "flyte": lambda: pyflyte.measure(options.scenarios, rounds=rounds),
         "scale": lambda: scale.measure(is_verbose=options.verbose),
+        "soak": lambda: soak.measure(
+            rounds=max(1, options.rounds or 20), size_bytes=options.megabytes * 1_000_000
+        ),
     }
     unknown = [name for name in options.parts if name not in parts]
     if unknown:
         parser.error(f"unknown part {unknown[0]!r}: one of {', '.join(parts)}")
-    for name in options.parts or parts:
+    for name in options.parts or [name for name in parts if name != "soak"]:
         print(f"\n== {name}", flush=True)
         parts[name]()
     return 0
