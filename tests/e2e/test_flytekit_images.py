@@ -13,14 +13,12 @@ from flytekits import mount
 from making import MakeSpec
 from pulled import PulledImage, pull
 from test_fields_projects import make_wheel
-from test_fields_python import bare, mirror
+from test_fields_python import bare
 
 from buildkit_spec import BuildkitBuilder, ImageSpec
 from buildkit_spec.plugins.flytekit import FlytekitBuilder
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # flytekit's own
-
-__all__ = ["mirror"]  # a fixture
 
 Built = Callable[..., PulledImage]
 
@@ -73,7 +71,7 @@ def test_environment_is_as_flytes_own(built: Built) -> None:
 
 @pytest.mark.parametrize("is_managed", [False, True])
 def test_runtime_packages_are_installed_as_the_pod_starts(
-    built: Built, spec: MakeSpec, mirror: str, is_managed: bool
+    built: Built, spec: MakeSpec, interpreters: str, is_managed: bool
 ) -> None:
     """By what flytekit's entrypoint runs, as its user: into Debian's Python and into uv's own."""
     fields: dict[str, Any] = {}
@@ -82,7 +80,7 @@ def test_runtime_packages_are_installed_as_the_pod_starts(
             "base_image": str(BuildkitBuilder().build(bare(spec)).reference),
             "python_version": "3.11",
             "builder_options": {"network": "host"},
-            "builder_config": {"python_downloads": mirror},
+            "builder_config": {"python_downloads": f"{interpreters}/list.json"},
         }
     image = built(runtime_packages=["parcel"], **fields)
     image.path("/wheels").mkdir()
